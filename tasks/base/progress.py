@@ -1,0 +1,25 @@
+"""What long work reports while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of *stage*: *done* of *total* (in *unit*), and a sentence."""
+
+    stage: str
+    text: str
+    done: float = 0.0
+    total: float | None = None
+    unit: str = "s"
+
+
+Report = Callable[[Progress], None]
+"""Takes each report; must not raise and must return quickly."""
+
+
+def silent(_: Progress) -> None:
+    """Report to nobody."""

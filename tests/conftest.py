@@ -1,0 +1,24 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data(root: Path) -> Path:
+    """Public labelled data that is never committed; tests that need it skip where it is absent."""
+    folder = root.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the public data folder (../shared/data) is absent")
+    return folder
