@@ -1,0 +1,74 @@
+"""Which code made a thing: the modules of a folder and every project module they import, by content."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tasks.base.files import canonical_json, sha256_file, sha256_text
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGES = ("tasks", "flows")
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """SHA-256 of each module file (path relative to the project), and one digest of them all."""
+
+    modules: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """One value for the whole."""
+        return sha256_text(canonical_json(dict(self.modules)))
+
+    def changed(self, root: Path = PROJECT) -> tuple[str, ...]:
+        """Modules whose file differs now from what it was then, or is gone."""
+        return tuple(sorted(path for path, digest in self.modules.items() if _digest(root / path) != digest))
+
+
+def _digest(path: Path) -> str | None:
+    return sha256_file(path) if path.is_file() else None
+
+
+def fingerprint(places: Iterable[str], root: Path = PROJECT) -> Fingerprint:
+    """
+    Fingerprint of *places*, dotted names of packages or modules such as ``tasks.evaluation``.
+
+    A package stands for all modules in it. Imports are followed inside the project, wherever in a module
+    they stand; third-party packages are named by their versions elsewhere.
+    """
+    waiting = [path for place in places for path in _files(place, root)]
+    found: dict[str, str] = {}
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(root).as_posix()
+        if name not in found:
+            found[name] = sha256_file(path)
+            waiting.extend(_imports(path, found[name], root))
+    return Fingerprint(dict(sorted(found.items())))
+
+
+def _files(place: str, root: Path) -> list[Path]:
+    base = root.joinpath(*place.split("."))
+    if base.is_dir():
+        return sorted(base.rglob("*.py"))
+    module = base.with_suffix(".py")
+    if not module.is_file():
+        raise ValueError(f"{place} is no module of the project")
+    return [module]
+
+
+@lru_cache(maxsize=512)
+def _imports(path: Path, digest: str, root: Path) -> tuple[Path, ...]:  # noqa: ARG001 -- the digest keys the cache
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    modules = (root.joinpath(*name.split(".")) for name in names if name.split(".")[0] in PACKAGES)
+    return tuple(sorted({file for base in modules for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}))

@@ -1,0 +1,102 @@
+"""Run records: ``runs/ID.json``, one experiment's artifacts and numbers together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.refs import RUN_ID, Ref, checked_run_id
+from tasks.artifacts.store import Store
+from tasks.base.errors import DocumentError, StorageError
+from tasks.base.files import canonical_json, read_json, sha256_text, write_json
+
+FORMAT = "run/1"
+EVALUATED = ("complete", "incomplete")
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The run records of a store."""
+
+    store: Store
+
+    @property
+    def folder(self) -> Path:
+        """Where the records are."""
+        return self.store.root / "runs"
+
+    def path(self, run: str) -> Path:
+        """
+        The record's file; not necessarily there.
+
+        Raises:
+            DocumentError: *run* is not an id, or a link stands in its place.
+        """
+        path = self.folder / f"{checked_run_id(run)}.json"
+        if path.is_symlink() or self.folder.is_symlink() or path.resolve().parent != self.folder.resolve():
+            raise DocumentError(f"the record of run {run} lies outside the store", next_step="tidegauge runs list")
+        return path
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Put or replace the record of ``record["run"]``, sealed with a checksum of its own."""
+        body = {name: value for name, value in record.items() if name != "seal"}
+        write_json(self.path(str(record["run"])), {**body, "seal": _seal(body)})
+
+    def read(self, run: str) -> dict[str, Any]:
+        """
+        The record of *run* (an id or ``latest``).
+
+        Raises:
+            DocumentError: There is no such run.
+            StorageError: The record is not what was written.
+        """
+        path = self.path(self.resolve(run))
+        if not path.is_file():
+            raise DocumentError(f"there is no run {run} in {self.store.root}", next_step="tidegauge runs list")
+        record = read_json(path)
+        if not isinstance(record, dict) or record.get("seal") != _seal({k: v for k, v in record.items() if k != "seal"}):
+            raise StorageError(f"{path} is not what was written", next_step=f"tidegauge runs rm {path.stem}")
+        return record
+
+    def resolve(self, run: str) -> str:
+        """
+        The id that *run* stands for: itself, or the newest run with an evaluation for ``latest``.
+
+        Raises:
+            DocumentError: It is no id, or no run has an evaluation yet.
+        """
+        if run != "latest":
+            return checked_run_id(run)
+        for name in reversed(self.ids()):
+            try:
+                record = self.read(name)
+            except StorageError:
+                continue
+            if record["status"] in EVALUATED and "evaluation" in record["artifacts"]:
+                return name
+        raise DocumentError(f"no run in {self.store.root} has an evaluation yet", next_step="tidegauge run configs/demo.yaml")
+
+    def ids(self) -> tuple[str, ...]:
+        """All ids, oldest first."""
+        if not self.folder.is_dir():
+            return ()
+        return tuple(sorted(path.stem for path in self.folder.glob("*.json") if RUN_ID.fullmatch(path.stem)))
+
+    def remove(self, run: str) -> None:
+        """Forget the record; artifacts stay until :func:`tasks.artifacts.collect.collect` finds nobody needs them."""
+        path = self.path(run)
+        if not path.is_file():
+            raise DocumentError(f"there is no run {run} in {self.store.root}", next_step="tidegauge runs list")
+        path.unlink()
+
+    def references(self) -> Iterator[tuple[str, Ref]]:
+        """Every (run id, artifact) of every readable record."""
+        for run in self.ids():
+            for text in self.read(run)["artifacts"].values():
+                yield run, Ref.parse(text)
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    return sha256_text(canonical_json(body))

@@ -1,0 +1,235 @@
+"""
+The content-addressed store: what is in it is whole, was made once, and never changes.
+
+```text
+ROOT/store.json                       when the store was made
+ROOT/artifacts/KIND/DIGEST/           manifest.json and the files it lists
+ROOT/index/KIND/KEY.json              which artifact answers to a cache key
+ROOT/runs/ID.json                     one experiment's artifacts together (tasks.artifacts.runs)
+ROOT/staging/                         what is being written; a reader never looks here
+```
+The digest covers the manifest, and the manifest the SHA-256 of every file, so a reference pins every byte.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.refs import Ref
+from tasks.base.errors import StorageError
+from tasks.base.files import canonical_json, fsync_folder, read_json, sha256_file, sha256_text, storage_error, write_json
+
+FORMAT = "artifact/1"
+UNHASHED = ("digest", "created_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an artifact was made from and by: the lineage of every number in it."""
+
+    stage: str
+    key: str
+    made_from: Mapping[str, Ref] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What was dropped, repaired or capped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A committed artifact."""
+
+    ref: Ref
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    def file(self, name: str) -> Path:
+        """
+        The path of a listed file.
+
+        Raises:
+            StorageError: The manifest lists no such file.
+        """
+        if name not in self.manifest["files"]:
+            raise StorageError(f"{self.ref} holds no {name}; it holds {', '.join(sorted(self.manifest['files']))}")
+        return self.folder / name
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(entry["bytes"] for entry in self.manifest["files"].values())
+
+
+class Store:
+    """A folder of artifacts; made on first use, readable by its owner alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+
+    def create(self) -> Store:
+        """Make the folders that are missing; harmless when all are there."""
+        try:
+            for name in ("artifacts", "index", "runs", "staging"):
+                (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        if not (self.root / "store.json").exists():
+            write_json(self.root / "store.json", {"format": "store/1", "created_s": time.time()})
+        return self
+
+    @property
+    def created_s(self) -> float:
+        """When the store was made; a recording cannot be older unless it was imported."""
+        return float(read_json(self.root / "store.json")["created_s"])
+
+    # -- writing -------------------------------------------------------------------------------------------------
+    def stage(self, kind: str) -> Path:
+        """A new empty folder to fill and :meth:`commit`."""
+        folder = self.root / "staging" / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+        return folder
+
+    def commit(self, staged: Path, kind: str, made: Made) -> Ref:
+        """
+        Turn *staged* into an artifact: hash every file, write the manifest, rename into place.
+
+        Equal content is kept once. The key of *made* answers with this artifact from now on.
+
+        Raises:
+            StorageError: No space is left; nothing is visible.
+        """
+        try:
+            manifest = _manifest(staged, kind, made)
+            ref = Ref(kind, manifest["digest"])
+            self._place(staged, ref, manifest)
+        except OSError as error:
+            raise storage_error(error, staged) from error
+        index = self.root / "index" / kind
+        index.mkdir(mode=0o700, exist_ok=True)
+        write_json(index / f"{made.key}.json", {"digest": ref.digest, "created_s": time.time()})
+        return ref
+
+    def _place(self, staged: Path, ref: Ref, manifest: Mapping[str, Any]) -> None:
+        target = self.folder(ref)
+        if target.exists():
+            if self.problems(ref):
+                target.rename(self.root / "staging" / f"damaged-{ref.digest}-{secrets.token_hex(4)}")
+            else:
+                shutil.rmtree(staged)
+                return
+        _sync_tree(staged)
+        write_json(staged / "manifest.json", dict(manifest))
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        staged.rename(target)
+        fsync_folder(target.parent)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+    def folder(self, ref: Ref) -> Path:
+        """Where *ref* is, or would be."""
+        return self.root / "artifacts" / ref.kind / ref.digest
+
+    def open(self, ref: Ref) -> Artifact:
+        """
+        The artifact, its manifest checked against its digest (files are checked by :meth:`problems`).
+
+        Raises:
+            StorageError: It is missing, or its manifest is not the one that was written.
+        """
+        folder = self.folder(ref)
+        if not folder.is_dir() or folder.is_symlink():
+            raise StorageError(f"{ref} is not in the store {self.root}", next_step="run again to make it anew")
+        manifest = read_json(folder / "manifest.json")
+        if not isinstance(manifest, dict) or _digest_of(manifest) != ref.digest:
+            raise StorageError(
+                f"the manifest of {ref} is not the one that was written", next_step="tidegauge runs verify latest --read-data"
+            )
+        return Artifact(ref, folder, manifest)
+
+    def problems(self, ref: Ref, *, read_data: bool = True) -> tuple[str, ...]:
+        """Sentences on everything that is not as it was written; empty when all is well. Sizes only without *read_data*."""
+        try:
+            artifact = self.open(ref)
+        except StorageError as error:
+            return (error.message,)
+        return tuple(
+            problem
+            for name, entry in sorted(artifact.manifest["files"].items())
+            if (problem := _file_problem(artifact.folder / name, entry, read_data)) is not None
+        )
+
+    def find(self, kind: str, key: str) -> Ref | None:
+        """The artifact that answers to *key*, if it is there and every byte of it verifies."""
+        entry = self.root / "index" / kind / f"{key}.json"
+        if not entry.is_file():
+            return None
+        try:
+            ref = Ref.parse(f"{kind}/{read_json(entry)['digest']}")
+        except (StorageError, KeyError, TypeError):
+            return None
+        return None if self.problems(ref) else ref
+
+    def refs(self) -> Iterator[Ref]:
+        """Every artifact there is, by kind and digest."""
+        for kind in sorted((self.root / "artifacts").iterdir()):
+            yield from (Ref(kind.name, folder.name) for folder in sorted(kind.iterdir()))
+
+
+def _manifest(staged: Path, kind: str, made: Made) -> dict[str, Any]:
+    files = {
+        path.relative_to(staged).as_posix(): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
+        for path in sorted(staged.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": kind,
+        "stage": made.stage,
+        "key": made.key,
+        "files": files,
+        "made_from": {name: str(ref) for name, ref in sorted(made.made_from.items())},
+        "settings": dict(made.settings),
+        "modules": dict(made.modules),
+        "versions": dict(made.versions),
+        "notes": list(made.notes),
+    }
+    return {"digest": _digest_of(manifest), "created_s": time.time(), **manifest}
+
+
+def _digest_of(manifest: Mapping[str, Any]) -> str:
+    return sha256_text(canonical_json({name: value for name, value in manifest.items() if name not in UNHASHED}))[:32]
+
+
+def _file_problem(path: Path, entry: Mapping[str, Any], read_data: bool) -> str | None:
+    if not path.is_file() or path.is_symlink():
+        return f"{path} is missing"
+    if path.stat().st_size != entry["bytes"]:
+        return f"{path} has {path.stat().st_size} bytes, not {entry['bytes']}"
+    if read_data and sha256_file(path) != entry["sha256"]:
+        return f"{path} is not what was written (SHA-256 differs)"
+    return None
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            fsync_folder(path)
+        else:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    fsync_folder(folder)
