@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.refs import Ref
-from tasks.artifacts.store import Made, Store
+from tasks.artifacts.store import Artifact, Made, Store
 from tasks.base.errors import StorageError
 from tasks.base.files import canonical_json, read_json, sha256_text
 from tasks.base.model import Strict
@@ -89,11 +89,32 @@ def computed(places: Iterable[str], **fields: Any) -> Job:
     return Job(modules=dict(fingerprint(tuple(places)).modules), versions=dict(library_versions()), **fields)
 
 
-def make(job: Job, compute: Callable[[Job, Store, Path], tuple[str, ...] | None]) -> Result:
+class Partial(Exception):
+    """Raised by a computation that was stopped with something worth keeping in its folder; carries the real cause."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+Compute = Callable[[Job, Store, Path], tuple[str, ...] | None]
+Accept = Callable[[Job, Artifact], str | None]
+
+
+def anything(_: Job, __: Artifact) -> str | None:
+    """Accept whatever verifies."""
+    return None
+
+
+def make(job: Job, compute: Compute, accept: Accept = anything) -> Result:
     """
     Find the artifact of *job*, or let *compute* fill a folder and commit it.
 
-    *compute* returns notes on what was dropped, repaired or capped. When it fails, the half-filled folder goes.
+    Args:
+        job: What is wanted.
+        compute: Fills the folder; returns notes on what was dropped, repaired or capped. When it fails the
+            half-filled folder goes; when it raises :class:`Partial` what is there is committed first.
+        accept: Says why an artifact found must not be reused, or None.
 
     Raises:
         StorageError: The disk is full, or an input is damaged.
@@ -102,18 +123,29 @@ def make(job: Job, compute: Callable[[Job, Store, Path], tuple[str, ...] | None]
 
     start = time.monotonic()
     store = job.open_store()
-    found = None if job.refresh else store.find(job.kind, job.key)
+    found, why = look_up(store, job, accept)
     if found is not None:
-        return Result(stage=job.stage, ref=str(found), outcome="cached", why=reason_cached(store, found), seconds=time.monotonic() - start)
-    why = explain(store, job)
+        return Result(stage=job.stage, ref=str(found), outcome="cached", why=why, seconds=time.monotonic() - start)
     check_inputs(store, job)
     staged = store.stage(job.kind)
     try:
         notes = compute(job, store, staged) or ()
         ref = store.commit(staged, job.kind, made_by(job, notes))
+    except Partial as partial:
+        store.commit(staged, job.kind, made_by(job, (str(partial),)))
+        raise partial.cause from partial.cause.__cause__
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return Result(stage=job.stage, ref=str(ref), outcome="ran", why=why, seconds=time.monotonic() - start)
+
+
+def look_up(store: Store, job: Job, accept: Accept = anything) -> tuple[Ref | None, str]:
+    """The artifact that can be reused for *job* and why, or None and why it has to run."""
+    found = None if job.refresh else store.find(job.kind, job.key)
+    if found is None:
+        return None, explain(store, job)
+    refused = accept(job, store.open(found))
+    return (found, reason_cached(store, found)) if refused is None else (None, refused)
 
 
 def made_by(job: Job, notes: tuple[str, ...] = ()) -> Made:

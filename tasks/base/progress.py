@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -23,3 +25,21 @@ Report = Callable[[Progress], None]
 
 def silent(_: Progress) -> None:
     """Report to nobody."""
+
+
+_reporter: ContextVar[Report] = ContextVar("reporter", default=silent)
+
+
+def current_report() -> Report:
+    """Where this context's long work reports to."""
+    return _reporter.get()
+
+
+@contextmanager
+def reporting_to(report: Report) -> Iterator[None]:
+    """Let long work inside report to *report*."""
+    token = _reporter.set(report)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)
