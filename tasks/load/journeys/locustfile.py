@@ -1,0 +1,253 @@
+"""
+The load generator: Locust users that walk the journeys of a plan, and a log with one JSON line for each second.
+
+Run by ``locust --headless -f locustfile.py`` with the plan's path in ``TIDEGAUGE_LOAD_PLAN``. Only this file imports Locust.
+The log's first line says when the load began; every line is written with one system call, so that a kill can tear
+only the last one.
+"""
+
+import json
+import math
+import os
+import random
+import resource
+import signal
+import time
+from pathlib import Path
+
+from locust import FastHttpUser, LoadTestShape, events, task  # isort: skip -- patches the sockets of all that follow
+import gevent
+from locust.contrib.fasthttp import FastResponse
+from locust.env import Environment
+from locust.event import EventHook
+from locust.exception import RescheduleTask
+from locust.runners import Runner
+
+from tasks.load.config import Journey, Request
+from tasks.load.journey import choose, fill_body, fill_path, learnt
+from tasks.load.plan import VARIABLE, read_plan
+from tasks.load.schedule import Slots, choices_of, pace_of
+from tasks.load.tally import Tally, result_of
+
+PLAN = read_plan(Path(os.environ[VARIABLE]))
+CURVE = PLAN.line.curve()
+PAGE = resource.getpagesize()
+
+
+class Log:
+    """The raw log of this process."""
+
+    def __init__(self, path: str) -> None:
+        self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.ended = False
+
+    def write(self, row: dict) -> None:
+        """Append one line."""
+        os.write(self.handle, json.dumps(row, separators=(",", ":")).encode() + b"\n")
+
+    def end(self) -> None:
+        """Say that the load ended in order, once."""
+        if not self.ended:
+            self.ended = True
+            self.write({"kind": "end", "time_s": time.time()})
+            os.fsync(self.handle)
+
+
+class State:
+    """What the users, the shape and the recorder of this process share."""
+
+    def __init__(self) -> None:
+        self.log = Log(PLAN.raw)
+        self.tally = Tally()
+        self.slots = Slots()
+        self.origin_s: float | None = PLAN.origin_monotonic_s
+        self.tick_s = PLAN.offset_s
+        self.next_second = 0
+        self.cpu = (time.monotonic(), time.process_time())
+        self.items: dict[str, tuple[str, ...]] = {}
+        self.runner: Runner | None = None
+        self.users_present = 0
+
+    def begin(self) -> None:
+        """Fix the beginning (the next whole second, unless the plan has one) and log it."""
+        wall, monotonic = time.time(), time.monotonic()
+        if self.origin_s is None:
+            self.origin_s = monotonic + math.ceil(wall) - wall
+        self.next_second = round(wall + self.origin_s - monotonic) if self.origin_s > monotonic else int(wall)
+        origin_wall_s = wall + self.origin_s - monotonic
+        start = {"kind": "start", "time_s": wall, "origin_wall_s": origin_wall_s, "origin_monotonic_s": self.origin_s}
+        self.log.write({**start, "offset_s": PLAN.offset_s, "pid": os.getpid()})
+
+    def load_s(self) -> float:
+        """Seconds into the users' curve, now."""
+        return time.monotonic() - self.origin_s + PLAN.offset_s
+
+    def write_until(self, before: int) -> None:
+        """Log every second before *before* that was not logged yet."""
+        closed = dict(self.tally.close(before))
+        cpu_ratio = self._cpu_ratio()
+        for second in range(min(self.next_second, *closed), before) if closed else range(self.next_second, before):
+            count = closed.get(second) or Tally().second(second)
+            count.late_s = max(count.late_s, time.time() - second - 1.0)
+            self.log.write({"kind": "second", "second": second, **self._facts(second, cpu_ratio), **count.to_json()})
+        self.next_second = max(self.next_second, before)
+
+    def _facts(self, second: int, cpu_ratio: float) -> dict:
+        start_s = second - time.time() + self.load_s()
+        last_s = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
+        first_s, end_s = max(start_s, PLAN.offset_s), min(start_s + 1.0, last_s)
+        area = float(CURVE.integral(end_s) - CURVE.integral(first_s)) if end_s > first_s else 0.0
+        return {
+            "users_planned": round(area / (end_s - first_s), 3) if end_s > first_s else 0.0,
+            "users_present": self.users_present,
+            "journeys_planned": round(area * PLAN.rate_per_user_per_s, 3),
+            "cpu_ratio": round(cpu_ratio, 4),
+            "rss_bytes": int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
+        }
+
+    def _cpu_ratio(self) -> float:
+        now = (time.monotonic(), time.process_time())
+        passed, used = now[0] - self.cpu[0], now[1] - self.cpu[1]
+        self.cpu = now
+        return used / passed if passed > 0 else 0.0
+
+
+STATE = State()
+REQUESTS = EventHook()
+
+
+@REQUESTS.add_listener
+def record(response_time: float, response: FastResponse, context: dict, **_: object) -> None:
+    """Count a request that has ended."""
+    result = result_of(response.status_code or 0, context["declined"])
+    STATE.tally.request(int(time.time()), context["endpoint"], result, own_s=response_time / 1000, lag_s=context["lag_s"])
+
+
+class Planned(LoadTestShape):
+    """As many users as planned, changed on whole seconds after the beginning (a restart: at once)."""
+
+    begun = False
+
+    def tick(self) -> tuple[int, float] | None:
+        """Wait for the next whole second, then say how many users it has: the plan's value in its middle."""
+        if STATE.log.ended:
+            return None
+        start_s = STATE.load_s()
+        if self.begun or start_s < PLAN.offset_s:
+            start_s = PLAN.offset_s + max(0, math.ceil(start_s - PLAN.offset_s - 0.05))
+        gevent.sleep(max(0.0, start_s - STATE.load_s()))
+        if PLAN.duration_s is not None and start_s >= PLAN.offset_s + PLAN.duration_s:
+            return None
+        self.begun, STATE.tick_s = True, start_s
+        wanted = math.floor(float(CURVE.at(start_s + 0.5)) + 0.5)
+        return wanted, max(1.0, CURVE.peak)
+
+
+class Visitor(FastHttpUser):
+    """A user of the application: sets out on a journey at fixed times."""
+
+    host = PLAN.host
+    network_timeout = PLAN.timeout_s
+    connection_timeout = PLAN.timeout_s
+    concurrency = 1
+
+    def on_start(self) -> None:
+        """Take a slot; its first journey is the first one due since the last change of users."""
+        self.client.request_event = REQUESTS  # not Locust's own: its statistics grow with every second of a long run
+        self.slot = STATE.slots.take()
+        self.pace = pace_of(self.slot, PLAN.rate_per_user_per_s, PLAN.seed)
+        self.turn = self.pace.first(STATE.tick_s)
+        self.free_s = STATE.load_s()
+        self.waited = False
+        accounts = PLAN.journeys.accounts
+        self.account = accounts[self.slot % len(accounts)] if accounts else None
+
+    def on_stop(self) -> None:
+        """Give the slot back."""
+        STATE.slots.give_back(self.slot)
+
+    def wait_time(self) -> float:
+        """Until the next intended start."""
+        return max(0.0, self.pace.start_s(self.turn) - STATE.load_s())
+
+    @task
+    def visit(self) -> None:
+        """Walk one journey."""
+        if not self.waited:
+            self.waited = True
+            raise RescheduleTask
+        started_s, due_s = STATE.load_s(), self.pace.start_s(self.turn)
+        lag_s = max(0.0, started_s - due_s)
+        late_s = max(0.0, started_s - max(due_s, self.free_s))
+        rng = choices_of(self.slot, self.turn, PLAN.seed)
+        self.turn = self.pace.following(self.turn, started_s)
+        STATE.tally.started(int(time.time()), lag_s=lag_s, late_s=late_s)
+        if self.walk(choose(PLAN.journeys, rng), rng, lag_s):
+            STATE.tally.completed(int(time.time()))
+        self.free_s = STATE.load_s()
+
+    def walk(self, journey: Journey, rng: random.Random, lag_s: float) -> bool:
+        """Send all requests of *journey*; False when one needs a value that no reply has ever given."""
+        values: dict[str, str] = {}
+        for request in journey.requests:
+            if request.pause_s is not None:
+                gevent.sleep(request.pause_s)
+            try:
+                response = self.send(request, values, lag_s)
+            except KeyError:
+                return False
+            if request.learn is not None:
+                known = learnt(reply_of(response), request.learn.field) or STATE.items.get(request.endpoint)
+                if known:
+                    STATE.items[request.endpoint] = known
+                    values[request.learn.name] = rng.choice(known)
+        return True
+
+    def send(self, request: Request, values: dict[str, str], lag_s: float) -> FastResponse:
+        """Send one request."""
+        return self.client.request(
+            request.method,
+            fill_path(request, values),
+            name=request.endpoint,
+            json=fill_body(request, values),
+            auth=(self.account.user, self.account.password) if request.login else None,
+            allow_redirects=False,
+            context={"endpoint": request.endpoint, "declined": request.declined, "lag_s": lag_s},
+        )
+
+
+def reply_of(response: FastResponse) -> object:
+    """The JSON value of a good *response*; None when it failed or is not JSON."""
+    try:
+        return json.loads(response.content) if response.content and response.status_code < 400 else None
+    except ValueError:
+        return None
+
+
+@events.init.add_listener
+def begin(environment: Environment, runner: Runner, **_: object) -> None:
+    """Start the recorder and the way to stop."""
+    environment.stop_timeout = PLAN.stop_grace_s
+    environment.process_exit_code = 0
+    environment.stats.use_response_times_cache = environment.stats.total.use_response_times_cache = False
+    STATE.runner = runner
+    STATE.begin()
+    gevent.signal_handler(signal.SIGTERM, runner.quit)
+    gevent.spawn(keep_log)
+
+
+def keep_log() -> None:
+    """Count the users in the middle of each second, and log it just after it has passed."""
+    while not STATE.log.ended:
+        gevent.sleep(max(0.0, math.floor(time.time()) + 0.5 - time.time()))
+        STATE.users_present = STATE.runner.user_count
+        gevent.sleep(math.floor(time.time()) + 1.02 - time.time())
+        STATE.write_until(int(time.time()))
+
+
+@events.quitting.add_listener
+def end(**_: object) -> None:
+    """Log what is left; the second under way too when something happened in it."""
+    now = int(time.time())
+    STATE.write_until(now + 1 if now in STATE.tally.open else now)
+    STATE.log.end()

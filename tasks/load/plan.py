@@ -1,0 +1,95 @@
+"""What a load generator is told, as one JSON file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.base.errors import StorageError
+from tasks.base.files import write_atomically
+from tasks.base.model import Strict
+from tasks.load.config import JourneySet, LoadConfig
+from tasks.load.shapes import Curve
+
+VARIABLE = "TIDEGAUGE_LOAD_PLAN"
+"""Environment variable with the path of the plan."""
+Moment = Annotated[float, Field(strict=False)]
+Points = Annotated[tuple[Moment, ...], Field(strict=False, min_length=1)]
+
+
+class Line(Strict):
+    """A :class:`~tasks.load.shapes.Curve` in JSON."""
+
+    times_s: Points
+    users: Points
+    held: bool
+    period_s: Moment | None = None
+
+    @classmethod
+    def of(cls, curve: Curve) -> Line:
+        """From *curve*."""
+        return cls(times_s=curve.times_s, users=curve.users, held=curve.held, period_s=curve.period_s)
+
+    def curve(self) -> Curve:
+        """As a curve."""
+        return Curve(self.times_s, self.users, self.held, self.period_s)
+
+
+class GeneratorPlan(Strict):
+    """All that one generator process needs to know."""
+
+    host: str
+    """Base address of the application's entry, ``http://127.0.0.1:8079``."""
+    seed: int
+    """Seed of phases and choices."""
+    line: Line
+    """Users over time."""
+    rate_per_user_per_s: Moment
+    """Journeys per second of one user."""
+    journeys: JourneySet
+    """What users do."""
+    timeout_s: Moment
+    """Longest wait for a reply, in seconds."""
+    offset_s: Moment = 0.0
+    """Seconds into the users' curve at which the load begins."""
+    duration_s: Moment | None = None
+    """Length of the load in seconds; None: until it is told to stop."""
+    origin_monotonic_s: Moment | None = None
+    """``CLOCK_MONOTONIC`` at the beginning of the load; None: the next whole second."""
+    raw: str
+    """The log that it appends to."""
+    stop_grace_s: Moment = 3.0
+    """How long journeys under way may take to end when users leave, in seconds."""
+
+
+def plan_of(settings: LoadConfig, *, curve: Curve, journeys: JourneySet, host: str, seed: int, raw: Path) -> GeneratorPlan:
+    """The plan of *settings* with its *curve* and *journeys* resolved."""
+    return GeneratorPlan(
+        host=host,
+        seed=seed,
+        line=Line.of(curve),
+        rate_per_user_per_s=settings.journeys_per_user_per_s,
+        journeys=journeys,
+        timeout_s=settings.timeout_s,
+        raw=str(raw),
+    )
+
+
+def write_plan(path: Path, plan: GeneratorPlan) -> None:
+    """Write *plan* as JSON, atomically."""
+    write_atomically(path, plan.model_dump_json(indent=1) + "\n")
+
+
+def read_plan(path: Path) -> GeneratorPlan:
+    """
+    The plan at *path*.
+
+    Raises:
+        StorageError: It is not there, or is not a plan.
+    """
+    try:
+        return GeneratorPlan.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read the load plan {path}: {error}") from error

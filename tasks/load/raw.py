@@ -1,0 +1,130 @@
+"""Reading the generator's raw logs: whole lines as they appear, and all of them merged by second."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.load.tally import EndpointCount
+
+KEEP_OPEN = 600
+"""Seconds that may still get counts from another log (a restart, a second worker) while merging."""
+
+
+def raw_files(out: Path) -> tuple[Path, ...]:
+    """All raw logs in *out*, in the order in which they were begun."""
+    return tuple(sorted(out.glob("raw-[0-9]*.jsonl")))
+
+
+@dataclass(slots=True)
+class Tail:
+    """Follows a log that another process appends to."""
+
+    path: Path
+    position: int = 0
+
+    def new(self) -> list[dict[str, Any]]:
+        """The rows that were completed since the last call; a line without its end waits for the next one."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self.position)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self.position += len(whole)
+        return [row for row in map(_row, whole.splitlines()) if row is not None]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+@dataclass(slots=True)
+class RawSecond:
+    """One second, merged over all logs that have it. Shares of a core and bytes are the largest seen."""
+
+    second: int
+    users_planned: float = 0.0
+    users_present: int = 0
+    journeys_planned: float = 0.0
+    journeys_started: int = 0
+    journeys_completed: int = 0
+    late_s: float = 0.0
+    cpu_ratio: float = 0.0
+    rss_bytes: int = 0
+    logs: set[int] = field(default_factory=set)
+    endpoints: dict[str, EndpointCount] = field(default_factory=dict)
+
+    def add(self, row: Mapping[str, Any], log: int) -> None:
+        """Add a row of log number *log*: plans are the same in every log, what was done is summed."""
+        self.logs.add(log)
+        self.users_planned = max(self.users_planned, row["users_planned"])
+        self.journeys_planned = max(self.journeys_planned, row["journeys_planned"])
+        self.users_present += row["users_present"]
+        self.journeys_started += row["journeys_started"]
+        self.journeys_completed += row["journeys_completed"]
+        self.late_s = max(self.late_s, row["late_s"])
+        self.cpu_ratio = max(self.cpu_ratio, row["cpu_ratio"])
+        self.rss_bytes = max(self.rss_bytes, row["rss_bytes"])
+        for name, values in row["endpoints"].items():
+            _add_endpoint(self.endpoints.setdefault(name, EndpointCount()), values)
+
+
+def _add_endpoint(count: EndpointCount, values: list[Any]) -> None:
+    requests, failures, declined, own, own_counts, intended, intended_counts = values
+    count.requests += requests
+    count.failures += failures
+    count.declined += declined
+    for counts, buckets, numbers in ((count.own, own, own_counts), (count.intended, intended, intended_counts)):
+        for bucket, number in zip(buckets, numbers, strict=True):
+            counts[bucket] = counts.get(bucket, 0) + number
+
+
+@dataclass(slots=True)
+class RawReader:
+    """
+    Merges all raw logs of a folder.
+
+    Lines that are torn or out of reach (more than ten minutes out of order) are left out and counted.
+    """
+
+    out: Path
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    torn_lines: int = 0
+    late_rows: int = 0
+
+    def seconds(self) -> Iterator[RawSecond]:
+        """Every second that is in a log, once, in order."""
+        waiting: dict[int, RawSecond] = {}
+        done = -1
+        for log, row in self._rows():
+            second = row["second"]
+            if second <= done:
+                self.late_rows += 1
+                continue
+            waiting.setdefault(second, RawSecond(second)).add(row, log)
+            if len(waiting) > 2 * KEEP_OPEN:
+                for key in sorted(waiting)[:KEEP_OPEN]:
+                    done = key
+                    yield waiting.pop(key)
+        for key in sorted(waiting):
+            yield waiting[key]
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for log, path in enumerate(raw_files(self.out)):
+            with path.open("rb") as file:
+                for line in file:
+                    row = _row(line) if line.endswith(b"\n") else None
+                    if row is None:
+                        self.torn_lines += 1
+                    elif row.get("kind") == "start":
+                        self.starts.append(row)
+                    elif row.get("kind") == "second":
+                        yield log, row
