@@ -1,0 +1,173 @@
+"""The run object's results as tables: detectors, recall by kind, ranking. Plain Python only: a stored run is printed without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.reporting.grid import Cell, Grid, Heading, Row, text, undefined
+from tasks.reporting.wording import measure, number, ratio, seconds, share, shown
+
+FLOOR = "floor"
+Record = Mapping[str, Any]
+
+DETECTOR_HEADINGS = (
+    Heading("Detector", meaning="name, and the family it belongs to"),
+    Heading("Noticed", True, "faults that hurt users and for which an alarm opened inside the fault's window"),
+    Heading("False alarms a day", True, "measured on all time outside real faults, with its 95 % interval"),
+    Heading("Can claim", True, "the smallest rate of false alarms a day that this calibration is long enough to bound"),
+    Heading("In alarm", True, "share of fault-free time spent in alarm"),
+    Heading("Delay", True, "median from the fault's acknowledgement to the alarm, misses censored"),
+    Heading("Delay p90", True, "the same, 90th percentile", minor=True),
+    Heading("AUC-PR", True, "area under precision-recall, no threshold", minor=True),
+    Heading("VUS-PR", True, "volume under precision-recall over buffer lengths, no threshold"),
+    Heading("Placebo alarms", True, "share of placebos with an alarm; must equal that of quiet time"),
+)
+
+
+def is_floor(row: Record) -> bool:
+    """Whether *row* is one of the floors: what chance gives."""
+    return bool(row.get("family") == FLOOR)
+
+
+def failed(row: Record) -> bool:
+    """Whether the detector of *row* has no result."""
+    return bool(row.get("status", "ok") != "ok")
+
+
+def by_merit(rows: Sequence[Record]) -> list[Record]:
+    """Most faults noticed first, then fewest false alarms, then shortest delay, then name; failed ones last."""
+
+    def merit(row: Record) -> tuple[Any, ...]:
+        return (
+            failed(row),
+            -(row.get("events_detected") or 0),
+            _last(row.get("false_alarms_per_day")),
+            _last(row.get("delay_median_s")),
+            is_floor(row),
+            str(row.get("name")),
+        )
+
+    return sorted(rows, key=merit)
+
+
+def _last(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def detectors(run: Record, source: str = "") -> Grid:
+    """One row a detector, the floors among them where their results put them."""
+    rows = tuple(Row(_detector_cells(row), quiet=is_floor(row)) for row in by_merit(run.get("detectors") or ()))
+    return Grid(
+        "detectors",
+        "Detectors, the best first; floors show what chance gives",
+        DETECTOR_HEADINGS,
+        rows,
+        source,
+        empty="no detector was evaluated",
+    )
+
+
+def _detector_cells(row: Record) -> tuple[Cell, ...]:
+    name, family = shown(str(row.get("name"))), shown(str(row.get("family") or ""))
+    if failed(row):
+        why = f"the detector ended with: {shown(str(row.get('status')))}"
+        return (text(name, sub=why, tone="bad"), *(undefined(why) for _ in DETECTOR_HEADINGS[1:]))
+    noticed, events = row.get("events_detected"), row.get("impact_events")
+    return (
+        text(name, sub=family),
+        undefined("no fault of this run hurt users") if not events else Cell(share(noticed, events), noticed),
+        _false_alarms(row),
+        _claim(row),
+        _cell(row, "time_in_alarm_ratio", ratio, "there is no fault-free time to measure on"),
+        _cell(row, "delay_median_s", seconds, "fewer than half of the faults were noticed"),
+        _cell(row, "delay_p90_s", seconds, "fewer than nine in ten faults were noticed"),
+        _cell(row, "auc_pr", measure, "the scores or the faults do not define it"),
+        _cell(row, "vus_pr", measure, "the scores or the faults do not define it"),
+        _cell(row, "placebo_alarm_ratio", ratio, "no placebo was run"),
+    )
+
+
+def _cell(row: Record, key: str, say: Any, why: str) -> Cell:
+    value = row.get(key)
+    return undefined(why) if value is None else Cell(say(value), value)
+
+
+def _false_alarms(row: Record) -> Cell:
+    rate = row.get("false_alarms_per_day")
+    if rate is None:
+        return undefined("there is no fault-free time to measure on")
+    low, high = row.get("false_alarms_per_day_low"), row.get("false_alarms_per_day_high")
+    interval = "" if low is None or high is None else f"{number(low)} to {number(high)}"
+    return Cell(number(rate), rate, sub=interval, tone="good" if rate == 0 else "")
+
+
+def _claim(row: Record) -> Cell:
+    bound = row.get("false_alarm_bound_per_day")
+    if bound is None:
+        return undefined("the calibration recording bounds no rate")
+    if row.get("budget_supported"):
+        return Cell(f"≤ {number(bound)}", bound, sub="budget kept")
+    return Cell(
+        f"≤ {number(bound)}", bound, sub="budget unproven", why="the calibration recording is too short to support the asked budget"
+    )
+
+
+def recall_by_kind(run: Record, source: str = "") -> Grid:
+    """One row a kind and intensity, one column a detector: faults noticed of those that hurt users."""
+    rows = by_merit([row for row in run.get("detectors") or () if not failed(row)])
+    found: dict[tuple[str, float], dict[str, Record]] = {}
+    for row in rows:
+        for part in row.get("recall_by") or ():
+            found.setdefault((str(part["kind"]), float(part["intensity"])), {})[str(row["name"])] = part
+    names = [str(row["name"]) for row in rows]
+    body = tuple(
+        Row((text(shown(kind)), Cell(number(intensity), intensity), *(_recall(found[kind, intensity].get(name)) for name in names)))
+        for kind, intensity in sorted(found)
+    )
+    headings = (Heading("Kind of fault"), Heading("Intensity", True), *(Heading(shown(name, 40), True) for name in names))
+    return Grid(
+        "kinds", "Faults noticed by kind and intensity", headings, body, source, empty="no fault hurt users, so there is no recall to split"
+    )
+
+
+def _recall(part: Record | None) -> Cell:
+    if part is None or not part.get("impact_events"):
+        return undefined("no fault of this kind and intensity hurt users")
+    hits, events = part["events_detected"], part["impact_events"]
+    return Cell(f"{hits}/{events}", hits / events, tone="good" if hits == events else "bad" if hits == 0 else "")
+
+
+RANKING_HEADINGS = (
+    Heading("Method"),
+    Heading("Ranks"),
+    Heading("Starts from"),
+    Heading("First", True, "AC@1: share of faults whose culprit stands first"),
+    Heading("Top three", True, "AC@3: share of faults whose culprit is among the first three"),
+    Heading("Avg@5", True, "mean of AC@1 to AC@5"),
+    Heading("MRR", True, "mean of 1 / place of the culprit"),
+    Heading("By chance", True, "AC@1 of a random order"),
+)
+ONSETS = {"own": "the detector's alarm", "injected": "the injection (told)"}
+
+
+def ranking(run: Record, source: str = "") -> Grid:
+    """One row a method, level and onset."""
+    rows = sorted(
+        run.get("ranking") or (), key=lambda row: (str(row.get("level")), str(row.get("onset")) != "own", -(row.get("avg_at_5") or 0))
+    )
+    body = tuple(
+        Row(
+            (
+                text(shown(str(row.get("method")))),
+                text(f"{shown(str(row.get('level')))}s"),
+                text(ONSETS.get(str(row.get("onset")), shown(str(row.get("onset"))))),
+                *(_cell(row, key, measure, "no fault was ranked") for key in ("ac_at_1", "ac_at_3", "avg_at_5", "mrr", "chance")),
+            ),
+            quiet=row.get("method") == "random",
+        )
+        for row in rows
+    )
+    return Grid(
+        "ranking", "Where the fault was: the culprit's place in each ranking", RANKING_HEADINGS, body, source, empty="nothing was ranked"
+    )
