@@ -60,6 +60,10 @@ class GeneratorPlan(Strict):
     """``CLOCK_MONOTONIC`` at the beginning of the load; None: the next whole second."""
     raw: str
     """The log that it appends to."""
+    cpu_limit_ratio: Moment
+    """Share of a core above which the generator is the bottleneck."""
+    memory_limit_bytes: int
+    """Resident size above which it is in trouble."""
     stop_grace_s: Moment = 3.0
     """How long journeys under way may take to end when users leave, in seconds."""
 
@@ -73,6 +77,8 @@ def plan_of(settings: LoadConfig, *, curve: Curve, journeys: JourneySet, host: s
         rate_per_user_per_s=settings.journeys_per_user_per_s,
         journeys=journeys,
         timeout_s=settings.timeout_s,
+        cpu_limit_ratio=settings.generator_cpu_limit_ratio,
+        memory_limit_bytes=settings.generator_memory_limit_bytes,
         raw=str(raw),
     )
 

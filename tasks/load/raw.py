@@ -59,12 +59,10 @@ class RawSecond:
     late_s: float = 0.0
     cpu_ratio: float = 0.0
     rss_bytes: int = 0
-    logs: set[int] = field(default_factory=set)
     endpoints: dict[str, EndpointCount] = field(default_factory=dict)
 
-    def add(self, row: Mapping[str, Any], log: int) -> None:
-        """Add a row of log number *log*: plans are the same in every log, what was done is summed."""
-        self.logs.add(log)
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row of one log: plans are the same in every log, what was done is summed."""
         self.users_planned = max(self.users_planned, row["users_planned"])
         self.journeys_planned = max(self.journeys_planned, row["journeys_planned"])
         self.users_present += row["users_present"]
@@ -97,6 +95,8 @@ class RawReader:
 
     out: Path
     starts: list[dict[str, Any]] = field(default_factory=list)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """First and last second of each log that has any, in order of the logs."""
     torn_lines: int = 0
     late_rows: int = 0
 
@@ -106,10 +106,12 @@ class RawReader:
         done = -1
         for log, row in self._rows():
             second = row["second"]
+            first, last = self.spans.get(log, (second, second))
+            self.spans[log] = (min(first, second), max(last, second))
             if second <= done:
                 self.late_rows += 1
                 continue
-            waiting.setdefault(second, RawSecond(second)).add(row, log)
+            waiting.setdefault(second, RawSecond(second)).add(row)
             if len(waiting) > 2 * KEEP_OPEN:
                 for key in sorted(waiting)[:KEEP_OPEN]:
                     done = key
