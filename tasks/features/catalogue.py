@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 
 from tasks.base.errors import DocumentError
 from tasks.base.model import Ratio, Strict
+from tasks.base.shipped import shipped
 from tasks.base.yaml_source import read_source
 
 Role = Literal["service", "container", "node"]
@@ -130,9 +131,7 @@ _ADAPTER = TypeAdapter(Catalogue)
 
 def catalogue_path(name: str) -> Path:
     """Where the shipped catalogue *name* stands."""
-    checkout = Path(__file__).resolve().parents[2]
-    folder = next(one for one in (checkout / "configs", checkout / "tidegauge" / "configs") if one.is_dir())
-    return folder / "metrics" / f"{name}.yaml"
+    return shipped("metrics") / f"{name}.yaml"
 
 
 def read_catalogue(name: str) -> Catalogue:
