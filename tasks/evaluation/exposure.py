@@ -25,8 +25,8 @@ class FalseAlarms:
     """Blocks of the exposure; the last, partial one counts by its length."""
     blocks_in_alarm: float
     """Blocks that contain an open alarm; the last, partial one counts by its length."""
-    episodes: int
-    """Alarms that opened in the exposure."""
+    episodes: float
+    """Alarms that opened in the exposure; a whole number, but for means over seeds."""
     per_day: float | None
     """Blocks in alarm a day of exposure."""
     per_day_low: float | None
@@ -68,22 +68,48 @@ def ratio(first: FalseAlarms, second: FalseAlarms) -> float | None:
     return first.per_day / second.per_day
 
 
+def averaged(counts: Sequence[FalseAlarms]) -> FalseAlarms:
+    """
+    The mean of several counts over the same exposure (seeds of one detector), with the interval of one such exposure.
+
+    Raises:
+        ValueError: Exposures differ.
+    """
+    if len({count.exposure_s for count in counts}) != 1:
+        raise ValueError("only counts over one and the same exposure can be averaged")
+    return _rates(
+        counts[0].exposure_s,
+        counts[0].blocks,
+        blocks_in_alarm=sum(count.blocks_in_alarm for count in counts) / len(counts),
+        episodes=sum(count.episodes for count in counts) / len(counts),
+        time_in_alarm_ratio=sum(count.time_in_alarm_ratio or 0.0 for count in counts) / len(counts),
+    )
+
+
 def _count(alarmed: NDArray[np.bool_], episodes: int, *, step_s: float, length: int) -> FalseAlarms:
-    exposure_s = len(alarmed) * step_s
     starts = np.arange(0, len(alarmed), length)
     weights = np.minimum(length, len(alarmed) - starts) / length
-    blocks_in_alarm = float(weights[np.logical_or.reduceat(alarmed, starts)].sum()) if len(starts) else 0.0
-    if not exposure_s:
+    return _rates(
+        len(alarmed) * step_s,
+        float(weights.sum()),
+        blocks_in_alarm=float(weights[np.logical_or.reduceat(alarmed, starts)].sum()) if len(starts) else 0.0,
+        episodes=episodes,
+        time_in_alarm_ratio=float(alarmed.mean()) if len(alarmed) else 0.0,
+    )
+
+
+def _rates(exposure_s: float, blocks: float, *, blocks_in_alarm: float, episodes: float, time_in_alarm_ratio: float) -> FalseAlarms:
+    if exposure_s <= 0:
         return FalseAlarms(0.0, 0.0, 0.0, episodes, None, None, None, None)
     days = exposure_s / DAY_S
     bounds = poisson(blocks_in_alarm)
     return FalseAlarms(
         exposure_s=exposure_s,
-        blocks=float(weights.sum()),
+        blocks=blocks,
         blocks_in_alarm=blocks_in_alarm,
         episodes=episodes,
         per_day=blocks_in_alarm / days,
         per_day_low=bounds.low / days,
         per_day_high=bounds.high / days,
-        time_in_alarm_ratio=float(alarmed.mean()),
+        time_in_alarm_ratio=time_in_alarm_ratio,
     )

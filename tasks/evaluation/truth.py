@@ -24,22 +24,34 @@ class Truth:
     """Rows in which load generator, telemetry or machine fell short, shape ``(n_rows,)``."""
     grace_s: float
     """Seconds after a revert in which the fault may still show."""
+    load_changing: NDArray[np.bool_] | None = None
+    """Rows on ramps and steps of the load, shape ``(n_rows,)``; None: not known."""
 
     @classmethod
-    def of(cls, time_s: ArrayLike, trials: Iterable[Trial], *, grace_s: float, degraded: ArrayLike | None = None) -> Truth:
+    def of(
+        cls,
+        time_s: ArrayLike,
+        trials: Iterable[Trial],
+        *,
+        grace_s: float,
+        degraded: ArrayLike | None = None,
+        load_changing: ArrayLike | None = None,
+    ) -> Truth:
         """
-        From plain values; *degraded* None: no row is.
+        From plain values; *degraded* None: no row is; *load_changing* None: not known.
 
         Raises:
             ValueError: Times that do not rise, or shapes that differ.
         """
         times = np.asarray(time_s, dtype=float)
         bad = np.zeros(len(times), dtype=bool) if degraded is None else np.asarray(degraded, dtype=bool)
-        if times.shape != bad.shape or times.ndim != 1:
-            raise ValueError(f"time_s has shape {times.shape} and degraded {bad.shape}; both must be (n_rows,)")
+        changing = None if load_changing is None else np.asarray(load_changing, dtype=bool)
+        for rows in (bad, changing):
+            if rows is not None and (times.ndim != 1 or rows.shape != times.shape):
+                raise ValueError(f"time_s has shape {times.shape} and a mask {rows.shape}; both must be (n_rows,)")
         if len(times) > 1 and not (np.diff(times) > 0).all():
             raise ValueError("time_s must rise from row to row")
-        return cls(times, tuple(trials), bad, grace_s)
+        return cls(times, tuple(trials), bad, grace_s, changing)
 
     @property
     def step_s(self) -> float:
