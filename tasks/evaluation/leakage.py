@@ -85,7 +85,8 @@ def _scaled(values: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[n
     low, centre, high = np.nanpercentile(quiet, [25, 50, 75], axis=0)
     scale = np.where(high > low, high - low, np.where(centre != 0, np.abs(centre), 1.0))
     filled = np.where(np.isnan(values), centre, values)
-    return np.clip((filled - centre) / scale, -_CLIP, _CLIP)
+    scaled: NDArray[np.float64] = np.clip((filled - centre) / scale, -_CLIP, _CLIP)
+    return scaled
 
 
 def _fitted(folds: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> LogisticRegression:
