@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from tasks.reporting.model import Floats
 
 TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
+FLAT = {"ratio": 0.1, "s": 0.1, "bytes": 1e6}
+"""How much an axis shows above zero when all is zero."""
 PREFIXED = {"s": "s", "bytes": "B", "bytes_per_s": "B/s"}
 
 
@@ -55,7 +57,7 @@ def linear(values: Floats, unit: str, *, from_zero: bool = True, count: int = 3)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     low = min(low, 0.0) if from_zero else low
     if high - low <= 1e-12 * max(abs(high), abs(low), 1e-12):
-        high = low + (abs(low) or 1.0)
+        high = low + (abs(low) or FLAT.get(unit, 1.0))
     edges = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return Scale(float(edges[0]), float(edges[-1]), tuple((float(value), label(float(value), unit)) for value in edges))
 
@@ -82,6 +84,8 @@ def label(value: float, unit: str) -> str:
     """A tick's text: ``250 ms``, ``12 MB``, ``40 %``, ``1.2 k``."""
     if unit == "ratio":
         return f"{value * 100:.3g} %"
+    if unit not in PREFIXED and abs(value) < 1000:
+        return f"{value:.3g}"
     return EngFormatter(unit=PREFIXED.get(unit, ""))(_round(value)).strip()
 
 

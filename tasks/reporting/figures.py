@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tasks.base.intervals import Interval
 from tasks.base.trials import Outcome, Trial
-from tasks.reporting.axis import compressed, linear
+from tasks.reporting.axis import compressed, label, linear
 from tasks.reporting.model import Floats, LoadHistory, MetricHistory, RecordingView, ScoreHistory
 from tasks.reporting.svg import Band, Line, Plot, draw
 from tasks.reporting.wording import number, seconds, shown
@@ -61,8 +61,10 @@ def bands(trials: Iterable[Trial]) -> tuple[Band, ...]:
     return tuple(result)
 
 
-def timeline(view: RecordingView) -> Markup:
-    """The recording from start to end, its trials numbered, degraded seconds and gaps in the strip below."""
+def timeline(view: RecordingView) -> Markup | None:
+    """The recording from start to end, its trials numbered, degraded seconds and gaps below; None when it has none of these."""
+    if not (view.trials or view.degraded or view.gaps):
+        return None
     tagged = [
         Band(window_of(trial).start_s, window_of(trial).end_s, _css(trial), title_of(trial), str(index))
         for index, trial in enumerate(view.trials, 1)
@@ -154,13 +156,24 @@ def trial_metrics(view: RecordingView, trial: Trial, edges: tuple[tuple[str, str
     return tuple(figures)
 
 
-def overview(view: RecordingView) -> tuple[Figure, ...]:
-    """Each selected metric over the whole recording (the first OVERVIEW_PLOTS of them)."""
+def overview(view: RecordingView) -> tuple[tuple[Figure, ...], tuple[str, ...], int]:
+    """Metrics over the whole recording: plots of those that vary, the constant ones in words, and how many were left out."""
     if view.metrics is None:
-        return ()
+        return (), (), 0
     span = Interval(view.span.start_s, _end(view))
-    count = min(len(view.metrics.columns), OVERVIEW_PLOTS)
-    return tuple(_metric(view, view.metrics, index, span, "", origin_s=view.span.start_s) for index in range(count))
+    level = {index: _level(view.metrics, index) for index in range(len(view.metrics.columns))}
+    varying = [index for index, value in level.items() if value is None]
+    still = tuple(f"{shown(view.metrics.columns[index].name, 60)} {value}" for index, value in level.items() if value is not None)
+    plots = tuple(_metric(view, view.metrics, index, span, "", origin_s=view.span.start_s) for index in varying[:OVERVIEW_PLOTS])
+    return plots, still, len(varying) - len(plots)
+
+
+def _level(metrics: MetricHistory, index: int) -> str | None:
+    """The one value that column *index* has all the time, in words; None when it varies."""
+    values = metrics.values[metrics.valid[:, index], index]
+    if not values.size:
+        return "never measured"
+    return f"= {label(float(values[0]), metrics.columns[index].unit)}" if (values == values[0]).all() else None
 
 
 def _metric(view: RecordingView, metrics: MetricHistory, index: int, span: Interval, words: str, *, origin_s: float) -> Figure:

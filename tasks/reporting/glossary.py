@@ -10,7 +10,7 @@ GLOSSARY = (
         "Area (volume, over several buffer lengths) under precision and recall, over all thresholds. Read them beside the random row.",
     ),
     ("Back to normal", "From this moment on the fault's witness and its callers stay inside their normal band."),
-    ("Can claim", "No alarm in T days bounds the rate at 3/T a day (95 %). A short calibration cannot promise a small rate."),
+    ("Bound a day", "No alarm in T days bounds the rate at 3/T a day (95 %). A short calibration cannot promise a small rate."),
     (
         "Degraded",
         "A second in which the load generator, the telemetry or the machine itself fell short. It leaves training and is scored apart.",

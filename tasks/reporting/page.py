@@ -97,13 +97,12 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "runs": [RunPart.of(view) for view in data.recordings],
         "cards": _cards(data, tried),
         "uncarded": max(0, sum(len(view.trials) for view in tried) - CARDS),
-        "overviews": [(view, figures.overview(view)) for view in data.recordings if view.metrics is not None],
+        "overviews": [(view, *figures.overview(view)) for view in data.recordings if view.metrics is not None],
         "scores": _scores(data, order, {view.name for view in tried}),
         "quiet_scores": _scores(data, order, {view.name for view in data.recordings} - {view.name for view in tried}),
         "made_from": provenance.made_from,
         "short": provenance.short,
         "glossary": GLOSSARY,
-        "overview_limit": figures.OVERVIEW_PLOTS,
     }
 
 
@@ -112,7 +111,7 @@ class RunPart:
     """One recording under "What was run"."""
 
     view: RecordingView
-    timeline: Markup
+    timeline: Markup | None
     load: tuple[Figure, ...]
     trials: Any
 
@@ -135,6 +134,8 @@ class Card:
     noticed: tuple[str, ...]
     others: tuple[str, ...]
     placebo: bool
+    uncounted: str
+    """Why the trial counts for no detector."""
 
 
 def _cards(data: ReportData, views: list[RecordingView]) -> list[Card]:
@@ -156,6 +157,7 @@ def _cards(data: ReportData, views: list[RecordingView]) -> list[Card]:
                     tuple(f"{shown(hit.detector, 40)} {seconds(hit.delay_s)}" for hit in hits),
                     tuple(shown(result.detector, 40) for result in found if result.outcome in {"missed", "masked"}),
                     trial.placebo,
+                    next((shown(result.reason) for result in found if result.outcome == "not-counted"), ""),
                 )
             )
     return cards[:CARDS]
@@ -184,5 +186,5 @@ def _facts(data: ReportData) -> tuple[tuple[str, Cell], ...]:
         ("Placebos", Cell(f"{len(trials) - len(real)}", sub="walk the whole way, change nothing")),
         ("Recorded", Cell(seconds(recorded), sub=f"in {plural(len(data.recordings), 'deployment')}")),
         ("Degraded", Cell(seconds(degraded), sub="of load, telemetry or machine", tone="bad" if degraded else "")),
-        ("Started", Cell((iso(started) or "-")[:16].replace("T", " "), sub="UTC")),
+        ("Started", Cell((iso(started) or "-")[11:16] or "-", sub=f"UTC, {(iso(started) or '-')[:10]}")),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.base.clock import iso
 from tasks.reporting.grid import Cell, Grid, Heading, Row, capped, text, undefined
 from tasks.reporting.model import LineageStage, RecordingView, ReportData
-from tasks.reporting.wording import UNDEFINED, anchor, seconds, shown
+from tasks.reporting.wording import UNDEFINED, anchor, listed, seconds, shown
 
 
 def short(digest: str) -> Cell:
@@ -53,7 +53,7 @@ def _recording(view: RecordingView, facts: Mapping[str, Any], sources: Mapping[s
 def holes(data: ReportData) -> Grid:
     """Gaps in the samples and degraded seconds, by recording and time."""
     found = [(view, gap.start_s, gap.end_s, "gap", gap.target, gap.note) for view in data.recordings for gap in view.gaps]
-    found += [(view, span.start_s, span.end_s, "degraded", "", span.reason) for view in data.recordings for span in view.degraded]
+    found += [(view, span.start_s, span.end_s + 1, "degraded", "", span.reason) for view in data.recordings for span in view.degraded]
     rows = tuple(
         Row(
             (
@@ -87,31 +87,29 @@ def stages(data: ReportData) -> Grid:
     return capped(Grid("stages", "Stages of this run", (Heading("Stage"), Heading("Outcome"), Heading("Took", True), Heading("Why")), rows))
 
 
+PARTS = {
+    "detectors": "Detector table, recall by kind",
+    "events": "Misses, false alarms, detector by trial",
+    "ranking": "Ranking table",
+    "recording": "Load, trials and gaps of recording",
+    "matrix": "Metrics of recording",
+    "scores": "Scores of",
+}
+
+
 def origins(data: ReportData) -> Grid:
-    """From a part of the page to the artifact whose bytes it shows."""
-    rows = tuple(Row((text(_part(key)), short(digest))) for key, digest in sorted(data.sources.items()))
-    return capped(
-        Grid(
-            "origins",
-            "Where each number comes from",
-            (Heading("Part of this page"), Heading("Artifact")),
-            rows,
-            empty="the caller named no artifact",
-        )
+    """From a part of the page to the artifact whose bytes it shows; parts of one artifact share a row."""
+    parts: dict[tuple[str, str], list[str]] = {}
+    for key, digest in data.sources.items():
+        kind, _, name = key.partition(":")
+        parts.setdefault((kind, digest), []).append(shown(name))
+    order = {kind: place for place, kind in enumerate(PARTS)}
+    rows = tuple(
+        Row((text(f"{PARTS.get(kind, shown(kind))} {listed(names)}".strip()), short(digest)))
+        for (kind, digest), names in sorted(parts.items(), key=lambda item: (order.get(item[0][0], len(order)), item[1]))
     )
-
-
-def _part(key: str) -> str:
-    kind, _, name = key.partition(":")
-    words = {
-        "detectors": "Detector table, recall by kind",
-        "events": "Misses, false alarms, detector by trial",
-        "ranking": "Ranking table",
-        "recording": "Load, trials, gaps of recording",
-        "matrix": "Metrics of recording",
-        "scores": "Scores of",
-    }.get(kind, shown(kind))
-    return f"{words} {shown(name)}".strip()
+    headings = (Heading("Part of this page"), Heading("Artifact"))
+    return capped(Grid("origins", "Where each number comes from", headings, rows, empty="the caller named no artifact"))
 
 
 def pretty(value: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ DETECTOR_HEADINGS = (
     Heading("Detector", meaning="name, and the family it belongs to"),
     Heading("Noticed", True, "faults that hurt users and for which an alarm opened inside the fault's window"),
     Heading("False alarms a day", True, "measured on all time outside real faults, with its 95 % interval"),
-    Heading("Can claim", True, "the smallest rate of false alarms a day that this calibration is long enough to bound"),
+    Heading("Bound a day", True, "the smallest rate of false alarms a day that this calibration is long enough to bound"),
     Heading("In alarm", True, "share of fault-free time spent in alarm"),
     Heading("Delay", True, "median from the fault's acknowledgement to the alarm, misses censored"),
     Heading("Delay p90", True, "the same, 90th percentile", minor=True),
@@ -99,7 +99,7 @@ def _false_alarms(row: Record) -> Cell:
         return undefined("there is no fault-free time to measure on")
     low, high = row.get("false_alarms_per_day_low"), row.get("false_alarms_per_day_high")
     interval = "" if low is None or high is None else f"{number(low)} to {number(high)}"
-    return Cell(number(rate), rate, sub=interval, tone="good" if rate == 0 else "")
+    return Cell(number(rate), rate, sub=interval)
 
 
 def _claim(row: Record) -> Cell:
@@ -107,7 +107,7 @@ def _claim(row: Record) -> Cell:
     if bound is None:
         return undefined("the calibration recording bounds no rate")
     if row.get("budget_supported"):
-        return Cell(f"≤ {number(bound)}", bound, sub="budget kept")
+        return Cell(f"≤ {number(bound)}", bound)
     return Cell(
         f"≤ {number(bound)}", bound, sub="budget unproven", why="the calibration recording is too short to support the asked budget"
     )
@@ -154,7 +154,8 @@ ONSETS = {"own": "the detector's alarm", "injected": "the injection (told)"}
 def ranking(run: Record, source: str = "") -> Grid:
     """One row a method, level and onset."""
     rows = sorted(
-        run.get("ranking") or (), key=lambda row: (str(row.get("level")), str(row.get("onset")) != "own", -(row.get("avg_at_5") or 0))
+        run.get("ranking") or (),
+        key=lambda row: (str(row.get("level")) != "service", str(row.get("onset")) != "own", -(row.get("avg_at_5") or 0)),
     )
     body = tuple(
         Row(

@@ -96,9 +96,7 @@ def _gutter(plot: Plot, total: int) -> Markup:
     if plot.scale is None:
         return Markup("")
     labels = Markup("").join(
-        Markup('<text x="100%" y="{}" dy=".32em">{}</text>').format(
-            max(6.0, min(plot.height - 3.0, _down(plot.scale, plot.height, value))), words
-        )
+        Markup('<text x="100%" y="{}" dy=".32em">{}</text>').format(_down(plot.scale, plot.height, value), words)
         for value, words in plot.scale.ticks
     )
     return Markup('<svg class="gutter" height="{}" aria-hidden="true">{}</svg>').format(total, labels)

@@ -68,7 +68,7 @@ def seconds(value: float | None) -> str:
     if value is None:
         return UNDEFINED
     if abs(value) < 60:
-        return f"{value:.1f} s"
+        return f"{value:.1f} s" if value else "0 s"
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"

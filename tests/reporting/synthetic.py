@@ -144,7 +144,7 @@ class Maker:
                 )
                 move = {
                     "latency_p95_s": 0.4 * called + 0.2 * own,
-                    "error_ratio": 0.2 * called,
+                    "error_ratio": 0.2 * called + 0.3 * own,
                     "cpu_cores": 0.5 * own,
                     "memory_working_set_bytes": 2e7 * own,
                     "up": -1.0 * (own > 0.95),
@@ -234,7 +234,7 @@ def _detector(maker: Maker, name: str, power: float, view: RecordingView) -> tup
     score = np.abs(maker.rng.normal(1.5, 0.5, time_s.size)) + power * 40 * weight**2
     score = np.zeros(time_s.size) if name == "constant" else score
     score[:2] = np.nan
-    threshold = 3.4 if name != "constant" else 0.0
+    threshold = {"constant": 0.0, "pca_t2": 2.4, "isolation_forest": 2.2, "norm": 2.3, "random": 2.2}.get(name, 3.4)
     over, open_s, spans, quiet = score > threshold, None, [], 0
     for row in range(2, time_s.size):
         if open_s is None and over[row - 2 : row + 1].sum() >= 2:
