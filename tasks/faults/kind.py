@@ -1,0 +1,103 @@
+"""What a fault kind is: a way to act, the metric that must witness it, and the metrics it should move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.base.process import ProcessId
+
+Direction = Literal["up", "down", "either"]
+RAMP_SHARE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A witness among the feature matrix's columns; *name* has ``{target}`` for the service."""
+
+    name: str
+    direction: Direction
+    returns: bool = True
+    """Whether it comes back after the fault (a count of restarts does not)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRatio:
+    """
+    A witness among the proxy's counters (role harness, never a column of the matrix): one counter's growth per growth of another.
+
+    Both series carry the label ``service``; a row without requests has no value.
+    """
+
+    name: str
+    numerator: str
+    denominator: str
+    resolution: float
+    """Smallest change that matters, in the unit of the ratio."""
+    direction: Direction = "up"
+    returns: bool = True
+
+
+Witness = Column | ProxyRatio
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a kind may know of its target."""
+
+    service: str
+    main: ProcessId
+    used_bytes: int
+    """Proportional set size of the service's processes."""
+    memory_limit_bytes: int | None
+    processors: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start actuator *program* (a module of ``tasks.faults.actuators``) with *arguments*."""
+
+    program: str
+    arguments: tuple[str, ...]
+    inside: bool
+    """Whether it belongs to the service's group and accounting; otherwise it stands apart and shows in no metric of the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRule:
+    """Have the proxy delay every request, or answer a share of them with an error."""
+
+    delay_ms: float
+    error_ratio: float
+
+
+Act = Spawn | SetRule
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of fault."""
+
+    name: str
+    summary: str
+    """One sentence: what is done to the target."""
+    full_strength: str
+    """What intensity 1 means, and how less is scaled."""
+    placebo: str
+    """What the pretended fault does."""
+    witnesses: tuple[Witness, ...]
+    """One of them must leave its reference for the fault to count as injected; the first is the usual one."""
+    moves: tuple[str, ...]
+    """Columns that should move too, ``{target}`` and ``{caller}`` standing for services."""
+    default_intensity: float
+    act: Callable[[Aim, float, bool], Act]
+    """Pure: target, intensity in (0, 1], placebo -> what to do."""
+    restarts_target: bool = False
+    """Whether the target must get ready again afterwards."""
+
+
+def mode(placebo: bool) -> str:
+    """The actuators' word for a real or a pretended fault."""
+    return "pretend" if placebo else "act"
