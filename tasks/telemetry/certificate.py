@@ -1,0 +1,110 @@
+"""The data certificate: what was expected of a recording, what is there, and what is odd about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.telemetry.gaps import Gap, gaps
+from tasks.telemetry.samples import Samples
+from tasks.telemetry.series import Series
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Counts over one recording, each from the data alone."""
+
+    series: int
+    samples: int
+    targets: int
+    scrapes_expected: int
+    """Targets times moments in the span."""
+    scrapes_found: int
+    """``up`` samples in the span, failed scrapes included."""
+    scrapes_failed: int
+    """``up`` samples of value 0."""
+    samples_expected: int
+    """What the working scrapes said they exposed, together with their own three samples."""
+    samples_found: int
+    """Samples of scraped targets; fewer than expected where a reply named a series twice or repeated an old time."""
+    counter_resets: int
+    duplicates: int
+    out_of_order: int
+    non_finite: int
+    """NaN and infinite values."""
+    gaps: tuple[Gap, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; the gaps with times in ISO 8601, UTC."""
+        return {**asdict(self), "gaps": [gap.to_json() for gap in self.gaps]}
+
+
+def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, span: tuple[float, float] | None = None) -> Certificate:
+    """
+    Count what is there.
+
+    Args:
+        series: Series of the recording.
+        samples: All its samples.
+        interval_s: Planned time between two scrapes of a target.
+        span: First and last wall time at which there should be samples; None: from the first to the last sample.
+    """
+    ups = [one.id for one in series if one.name == "up" and not one.labels]
+    scraped = [one.id for one in series if one.name == "scrape_samples_scraped" and not one.labels]
+    up = _of(samples, ups)
+    if span is None and up.any():
+        span = (float(samples.time_ms[up].min()) / 1000, float(samples.time_ms[up].max()) / 1000)
+    inside = up & _within(samples, span) if span is not None else up
+    moments = 0 if span is None else int((span[1] - span[0]) / interval_s + 0.5) + 1
+    told = samples.value[_of(samples, scraped)]
+    return Certificate(
+        series=len(series),
+        samples=len(samples.series),
+        targets=len(ups),
+        scrapes_expected=len(ups) * moments,
+        scrapes_found=int(np.count_nonzero(inside)),
+        scrapes_failed=int(np.count_nonzero(samples.value[inside] == 0)),
+        samples_expected=int(told.sum()) + 3 * len(told),
+        samples_found=len(samples.series),
+        counter_resets=int(resets(series, samples).sum()),
+        duplicates=samples.duplicates,
+        out_of_order=samples.out_of_order,
+        non_finite=int(np.count_nonzero(~np.isfinite(samples.value))),
+        gaps=gaps(series, samples, interval_s=interval_s, span=span),
+    )
+
+
+def counters(series: Sequence[Series]) -> NDArray[np.bool_]:
+    """
+    Which series are counters, by the naming rules of Prometheus, shape ``(n_series,)``.
+
+    ``_total`` and ``_bucket`` always; ``_count`` and ``_sum`` where a service has both, as histograms and summaries do.
+    """
+    names = {(one.service, one.name) for one in series}
+
+    def counts(one: Series) -> bool:
+        base, _, suffix = one.name.rpartition("_")
+        if suffix in ("count", "sum"):
+            return (one.service, f"{base}_count") in names and (one.service, f"{base}_sum") in names
+        return suffix in ("total", "bucket")
+
+    return np.fromiter((counts(one) for one in series), dtype=bool, count=len(series))
+
+
+def resets(series: Sequence[Series], samples: Samples) -> NDArray[np.int64]:
+    """How often each counter fell, shape ``(n_series,)``; 0 for what is no counter. A step from or to NaN is no fall."""
+    same = samples.series[1:] == samples.series[:-1]
+    fell = samples.series[1:][same & (samples.value[1:] < samples.value[:-1])]
+    return np.where(counters(series), np.bincount(fell, minlength=len(series)), 0)
+
+
+def _of(samples: Samples, numbers: Sequence[int]) -> NDArray[np.bool_]:
+    return np.isin(samples.series, np.array(numbers, dtype=np.int32))
+
+
+def _within(samples: Samples, span: tuple[float, float]) -> NDArray[np.bool_]:
+    return (samples.time_ms >= span[0] * 1000) & (samples.time_ms <= span[1] * 1000)
