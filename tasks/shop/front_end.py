@@ -23,7 +23,7 @@ from tasks.shop.storefront import Storefront
 FORM = "application/x-www-form-urlencoded"
 
 
-def build(settings: Settings, metrics: Metrics) -> Program:
+def build(settings: Settings, _metrics: Metrics) -> Program:
     """The service; sessions are signed cookies, so it keeps no database."""
     peers = Peers(settings.peers)
     sessions, store = open_sessions(settings.data_dir), Storefront(peers)

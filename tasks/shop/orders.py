@@ -26,7 +26,8 @@ from tasks.shop.settings import Settings
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS customer_order (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, customer_id TEXT NOT NULL, total REAL NOT NULL, document TEXT NOT NULL
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, customer_id TEXT NOT NULL, total REAL NOT NULL,
+    document TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS customer_order_by_customer ON customer_order (customer_id, position);
 """
@@ -142,5 +143,5 @@ class Orders:
 
 def total_of(items: list[dict[str, Any]]) -> float:
     """The price of *items* with shipping, in whole cents."""
-    cents = sum(round(item["unitPrice"] * 100) * item["quantity"] for item in items) + round(SHIPPING_PRICE * 100)
+    cents: int = sum(round(item["unitPrice"] * 100) * item["quantity"] for item in items) + round(SHIPPING_PRICE * 100)
     return cents / 100

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 _SOCK = "M64 14h62v92c0 12 8 19 20 25l20 10c22 11 22 46-8 49-11 1-21-3-30-8l-42-23c-15-8-22-20-22-37z"
 _TILES = {
-    "weave": '<path d="M0 4h8M12 4h8M0 14h8M12 14h8" stroke="{c}" stroke-width="4"/><path d="M10 0v9M10 11v9" stroke="{a}" stroke-width="3"/>',
+    "weave": (
+        '<path d="M0 4h8M12 4h8M0 14h8M12 14h8" stroke="{c}" stroke-width="4"/><path d="M10 0v9M10 11v9" stroke="{a}" stroke-width="3"/>'
+    ),
     "checks": '<path d="M0 10h20M10 0v20" stroke="{c}" stroke-width="1.2"/>',
     "crosses": '<path d="M5 5l10 10M15 5L5 15" stroke="{c}" stroke-width="2.4"/>',
     "stripes": '<path d="M0 3h20M0 9h20" stroke="{c}" stroke-width="2"/>',
@@ -17,7 +19,8 @@ _TILES = {
     "dots": '<circle cx="5" cy="5" r="3.6" fill="{c}"/><circle cx="15" cy="15" r="3.6" fill="{a}"/>',
     "paws": (
         '<ellipse cx="10" cy="13" rx="4.4" ry="3.6" fill="{c}"/>'
-        '<circle cx="4.6" cy="8" r="1.8" fill="{c}"/><circle cx="10" cy="5.6" r="1.8" fill="{c}"/><circle cx="15.4" cy="8" r="1.8" fill="{c}"/>'
+        '<circle cx="4.6" cy="8" r="1.8" fill="{c}"/><circle cx="10" cy="5.6" r="1.8" fill="{c}"/>'
+        '<circle cx="15.4" cy="8" r="1.8" fill="{c}"/>'
     ),
 }
 """One 20 by 20 tile a pattern; ``{c}`` is the pattern's colour, ``{a}`` that of cuff, heel and toe."""

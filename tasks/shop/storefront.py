@@ -111,7 +111,7 @@ class Storefront:
         try:
             await self.remove(session)
         except PeerError as error:
-            log.error("order %s is placed, but its basket could not be emptied: %s", order["id"], error)
+            log.warning("order %s is placed, but its basket could not be emptied: %s", order["id"], error)
         return order
 
     async def orders(self, session: Session | None) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ from tasks.shop.settings import Settings
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS customer (
-    id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE, first_name TEXT NOT NULL, last_name TEXT NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL
+    id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE, first_name TEXT NOT NULL, last_name TEXT NOT NULL,
+    salt BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS address (
     id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customer, number TEXT NOT NULL, street TEXT NOT NULL, city TEXT NOT NULL,
