@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
+
 from tasks.app.config import AppConfig, DemoShop
+from tasks.base.errors import DocumentError
+from tasks.base.model import Name, Strict
+from tasks.base.yaml_source import Loc, Mistake, Source, dotted, parse_source, read_source, refuse
 from tasks.cluster.config import ClusterConfig, LocalCluster
-from tasks.detectors.config import DetectorConfig
+from tasks.detectors.config import DEFAULT, DetectorsConfig
 from tasks.evaluation.config import EvaluationConfig
 from tasks.faults.config import FaultsConfig
 from tasks.features.config import FeaturesConfig
 from tasks.load.config import LoadConfig
+from tasks.recordings.config import RecordingEntry
 from tasks.rootcause.config import RankingConfig
 from tasks.telemetry.config import TelemetryConfig
-
-from tasks.base.errors import DocumentError
-from tasks.base.model import Name, Strict
-from tasks.base.yaml_source import Loc, Mistake, Source, dotted, parse_source, read_source, refuse
-from tasks.recordings.config import RecordingEntry
 
 
 class Experiment(Strict):
@@ -39,7 +39,7 @@ class Experiment(Strict):
     """Where the app runs."""
     app: AppConfig = DemoShop()
     """What runs there."""
-    load: LoadConfig = LoadConfig()
+    load: LoadConfig
     """Who uses it, how much, when."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """What is sampled."""
@@ -49,7 +49,7 @@ class Experiment(Strict):
     """What is broken in the recordings of role ``faults``."""
     features: FeaturesConfig = FeaturesConfig()
     """How samples become a matrix."""
-    detectors: Annotated[tuple[DetectorConfig, ...], Field(min_length=1, strict=False)]
+    detectors: DetectorsConfig = DEFAULT
     """Which detectors are tried; the floors are always there."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How alarms are scored."""
@@ -79,10 +79,16 @@ def load_document(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         DocumentError: Anything is wrong with it; all mistakes are listed.
     """
-    return validate(_overridden(read_source(path), overrides))
+    return validate(with_overrides(read_source(path), overrides))
 
 
-def _overridden(source: Source, overrides: Sequence[str]) -> Source:
+def with_overrides(source: Source, overrides: Sequence[str]) -> Source:
+    """
+    *source* with each ``setting=value`` put in; a value is YAML.
+
+    Raises:
+        DocumentError: One is not of that form, or there is nothing at its path.
+    """
     value, marks = source.value, dict(source.marks)
     for text in overrides:
         setting, equals, raw = text.partition("=")

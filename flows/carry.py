@@ -1,0 +1,144 @@
+"""What every flow does: open the store, keep the record, run the stages, and end honestly whatever happens."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled as CancelledState
+
+from flows.document import Experiment
+from flows.pipeline import Pipeline
+from flows.records import RunRecord, complete, numbers_of, reconcile
+from flows.stages import Stages
+from tasks.artifacts.store import Store
+from tasks.base.errors import Cancelled, IncompleteError, RequirementError, TidegaugeError
+
+Extent = Literal["record", "train", "everything", "again"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line adds to a flow's parameters."""
+
+    parent: str | None = None
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda _: None
+
+
+REQUEST: ContextVar[Request] = ContextVar("request", default=Request())
+
+
+def current_store() -> Store:
+    """The store that ``TIDEGAUGE_STORE`` names; ``tidegauge-data`` in the working directory otherwise."""
+    return Store(Path(os.environ.get("TIDEGAUGE_STORE") or "tidegauge-data")).create()
+
+
+def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = False, refresh: frozenset[str] = frozenset()) -> Any:
+    """
+    Run the stages of *document* up to *extent*, inside a flow.
+
+    Returns:
+        The run's id, or a cancelled state of Prefect.
+
+    Raises:
+        TidegaugeError: A stage failed; the record says so and what was finished is kept.
+    """
+    request, store = REQUEST.get(), current_store()
+    for sentence in reconcile(store):
+        request.say(sentence)
+    stages = Stages(document, store.root, refresh=refresh)
+    record = RunRecord.begin(
+        store,
+        name=document.name,
+        document=document.model_dump(mode="json"),
+        profile=document.features.profile,
+        parent=request.parent,
+        prefect=_prefect(),
+    )
+    pipeline = Pipeline(stages, record, require_cached)
+    try:
+        with cancellable():
+            if extent == "again":
+                pipeline.judge_again(request.recordings)
+            elif extent == "record":
+                pipeline.recordings()
+            else:
+                pipeline.run(evaluate_too=extent == "everything" and document.faults is not None)
+    except Cancelled as error:
+        record.end("cancelled", error.code, error.message, **_numbers(store, record))
+        return CancelledState(message=error.message, data=record.run)
+    except TidegaugeError as error:
+        record.end("failed", error.exit_code, error.message, **_numbers(store, record))
+        raise
+    except BaseException as error:
+        record.end("failed", 1, f"{type(error).__name__}: {error}", **_numbers(store, record))
+        raise
+    return close(store, record)
+
+
+def close(store: Store, record: RunRecord) -> str:
+    """End the record with the run's tables and exit code, and show them in Prefect; the run's id."""
+    numbers = numbers_of(store, record.body["artifacts"])
+    whole = complete(store, record.body["artifacts"])
+    code, error = (
+        (0, None) if whole else (IncompleteError.exit_code, "a recording has gaps; `tidegauge runs show latest --gaps` lists them")
+    )
+    missed = numbers["shortfall"]
+    if whole and missed:
+        code, error = RequirementError.exit_code, missed
+    record.end("complete" if whole else "incomplete", code, error, **numbers)
+    _publish(record.body)
+    return record.run
+
+
+def _numbers(store: Store, record: RunRecord) -> dict[str, Any]:
+    try:
+        return numbers_of(store, record.body["artifacts"])
+    except TidegaugeError:
+        return {}
+
+
+def _prefect() -> dict[str, Any]:
+    from prefect.settings import get_current_settings
+
+    context = FlowRunContext.get()
+    flow_run = None if context is None or context.flow_run is None else str(context.flow_run.id)
+    return {"flow_run": flow_run, "server": get_current_settings().api.url or "ephemeral"}
+
+
+def _publish(body: Mapping[str, Any]) -> None:
+    """Put the tables where the Prefect UI shows them."""
+    from tasks.reporting.markdown import run_summary
+
+    create_markdown_artifact(key="run", markdown=run_summary(body), description=f"run {body['run']}")
+    if body["detectors"]:
+        rows = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in body["detectors"]]
+        create_table_artifact(key="detectors", table=rows, description=f"detectors of run {body['run']}")
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP inside into :class:`Cancelled`; later ones do not disturb the clean-up."""
+    stopping = False
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise Cancelled(signum)
+
+    before = {signum: signal.signal(signum, stop) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

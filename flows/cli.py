@@ -1,0 +1,65 @@
+"""
+``tidegauge``: the command line.
+
+Commands live in ``flows.commands``; nothing heavy is imported until a command needs it. Every command takes
+``--json``: then standard output is JSON and nothing else. Exit codes: :mod:`tasks.base.errors`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+import tidegauge
+from flows.commands import detectors, doctor, documents, evaluation, running, runs, serving, shop
+from flows.console import fail, wants_json
+from tasks.base.errors import Cancelled, DocumentError, TidegaugeError
+
+HELP = """\
+Record a microservice application under load, break it on purpose, and see which anomaly detector notices.
+
+Start with `tidegauge init`, or with the shipped demo: `tidegauge run configs/demo.yaml`.
+"""
+
+
+def build() -> App:
+    """The command tree."""
+    app = App(name="tidegauge", help=HELP, help_format="markdown", version=tidegauge.__version__, result_action="return_value")
+    for module in (documents, running, evaluation, shop, runs, detectors, serving, doctor):
+        module.register(app)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    json = wants_json(tokens)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        result = build()(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return fail(DocumentError(str(error), next_step=f"tidegauge {_command(tokens)}--help"), json)
+    except Cancelled as error:
+        fail(error, json)
+        return error.code
+    except TidegaugeError as error:
+        return fail(error, json)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception as error:  # the one place where a traceback would reach a user
+        if os.environ.get("TIDEGAUGE_TRACEBACK"):
+            raise
+        text = f"unexpected {type(error).__name__}: {error}"
+        return fail(TidegaugeError(text, next_step="the same command with TIDEGAUGE_TRACEBACK=1 shows where; please report it"), json)
+    return result if isinstance(result, int) else 0
+
+
+def _command(tokens: Sequence[str]) -> str:
+    words = [token for token in tokens if token.isalpha()]
+    return f"{words[0]} " if words else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

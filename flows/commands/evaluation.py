@@ -1,0 +1,89 @@
+"""``evaluate``, ``rank``, ``report``: from what was recorded; none of them touches a shop or a cluster."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from flows.console import Common
+
+RunId = Annotated[str, Parameter(name="--run")]
+Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+Refresh = Annotated[list[str] | None, Parameter(name="--refresh", negative="")]
+
+
+def register(app: App) -> None:
+    """Add the commands to *app*."""
+    for command in (evaluate, rank, report):
+        app.command(command)
+
+
+def evaluate(run: RunId = "latest", *, set_: Set = None, refresh: Refresh = None, common: Common = Common()) -> int:
+    """Score the recordings of a run, again if anything changed; with nothing changed the answer is immediate.
+
+    Parameters
+    ----------
+    run
+        Whose recordings; `latest` is the newest run with an evaluation.
+    set_
+        Override a setting: `--set evaluation.false_alarms_per_day=24`; may be repeated.
+    refresh
+        Make a stage anew though nothing changed: `evaluate`, `train:robust_z`; may be repeated.
+    """
+    from flows.standing import standing
+    from tasks.artifacts.runs import Runs
+
+    store = common.open_store()
+    record = Runs(store).read(run)
+    if run == "latest":
+        common.say(f"latest is run {record['run']}")
+    if not set_ and not refresh and "evaluation" in record["artifacts"]:
+        found = standing(store, record)
+        if found.stands:
+            from flows.show import show_run
+
+            cached = [{**stage, "outcome": "cached", "seconds": 0.0, "why": "nothing changed"} for stage in record["stages"]]
+            common.detail("nothing changed: answered from the run's record; no flow run was made")
+            show_run({**record, "stages": cached}, common)
+            return int(record["exit_code"])
+        for reason in found.reasons[:5]:
+            common.say(f"has to be computed again: {reason}")
+    return _again(record, set_ or [], refresh or [], common)
+
+
+def rank(run: RunId = "latest", *, set_: Set = None, common: Common = Common()) -> int:
+    """Rank root causes of a run's faults again, for example with other windows.
+
+    Parameters
+    ----------
+    run
+        Whose faults; `latest` is the newest run with an evaluation.
+    set_
+        Override a setting of `ranking`; may be repeated.
+    """
+    return evaluate(run, set_=set_, common=common)
+
+
+def report(run: RunId = "latest", *, common: Common = Common()) -> int:
+    """Say where a run's page is, and draw it again if it is missing or its code changed.
+
+    Parameters
+    ----------
+    run
+        Which run; `latest` is the newest one with an evaluation.
+    """
+    return evaluate(run, common=common)
+
+
+def _again(record: dict[str, object], overrides: list[str], refresh: list[str], common: Common) -> int:
+    from flows.commands.running import execute
+    from flows.document import validate, with_overrides
+    from tasks.base.yaml_source import Source
+
+    source = Source(f"the document of run {record['run']}", record["document"], {})
+    document = validate(with_overrides(source, overrides))
+    recordings = {
+        name.removeprefix("record:"): str(ref)
+        for name, ref in dict(record["artifacts"]).items()  # type: ignore[call-overload]
+        if name.startswith("record:")
+    }
+    return execute(document, "again", refresh, common, parent=str(record["run"]), recordings=recordings)

@@ -1,0 +1,186 @@
+"""``run``, ``record``, ``train``, ``resume``, ``cancel``: what goes through Prefect and may touch the shop."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from flows.console import Common
+from flows.document import Experiment, load_document
+from tasks.base.errors import DocumentError
+
+Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+Refresh = Annotated[list[str] | None, Parameter(name="--refresh", negative="")]
+RequireCached = Annotated[bool, Parameter(name="--require-cached", negative="")]
+Trust = Annotated[bool, Parameter(name="--trust", negative="")]
+RunId = Annotated[str, Parameter(name="--run")]
+
+
+def register(app: App) -> None:
+    """Add the commands to *app*."""
+    for command in (run, record, train, resume, cancel):
+        app.command(command)
+
+
+def run(
+    file: Path,
+    *,
+    set_: Set = None,
+    refresh: Refresh = None,
+    require_cached: RequireCached = False,
+    trust: Trust = False,
+    common: Common = Common(),
+) -> int:
+    """Do everything: cluster, app, load, recordings, training, evaluation, report. What was made before is reused.
+
+    Parameters
+    ----------
+    file
+        The experiment document.
+    set_
+        Override a setting: `--set evaluation.false_alarms_per_day=24`; may be repeated.
+    refresh
+        Make a stage anew though it is cached: `evaluate`, `train:robust_z`, `recording:training`; may be repeated.
+    require_cached
+        Refuse to record anything.
+    trust
+        Let a document from elsewhere start programs of its own.
+    """
+    document = _trusted(file, set_ or [], trust)
+    return execute(document, "everything", refresh or [], common, require_cached=require_cached)
+
+
+def record(
+    file: Path,
+    *,
+    set_: Set = None,
+    refresh: Refresh = None,
+    trust: Trust = False,
+    common: Common = Common(),
+) -> int:
+    """Record what the document asks for, and nothing more.
+
+    Parameters
+    ----------
+    file
+        The experiment document.
+    set_
+        Override a setting; may be repeated.
+    refresh
+        Redo one: `recording:NAME`; may be repeated.
+    trust
+        Let a document from elsewhere start programs of its own.
+    """
+    return execute(_trusted(file, set_ or [], trust), "record", refresh or [], common)
+
+
+def train(
+    file: Path,
+    *,
+    set_: Set = None,
+    refresh: Refresh = None,
+    require_cached: RequireCached = False,
+    trust: Trust = False,
+    common: Common = Common(),
+) -> int:
+    """Record what is missing and fit the detectors.
+
+    Parameters
+    ----------
+    file
+        The experiment document.
+    set_
+        Override a setting; may be repeated.
+    refresh
+        Make a stage anew; may be repeated.
+    require_cached
+        Refuse to record anything.
+    trust
+        Let a document from elsewhere start programs of its own.
+    """
+    return execute(_trusted(file, set_ or [], trust), "train", refresh or [], common, require_cached=require_cached)
+
+
+def resume(run: RunId, *, common: Common = Common()) -> int:
+    """Go on with a run that was cancelled, failed or killed: finished stages are reused, the others run.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    from tasks.artifacts.runs import Runs
+
+    found = Runs(common.open_store()).read(run)
+    document = Experiment.model_validate_json(_json(found["document"]))
+    return execute(document, "everything", [], common, parent=found["run"])
+
+
+def cancel(run: RunId, *, common: Common = Common()) -> int:
+    """Ask a running run to stop: faults are reverted, the shop is taken down, what was recorded stays.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    import signal
+
+    from tasks.artifacts.runs import Runs
+    from tasks.base.process import ProcessId
+
+    found = Runs(common.open_store()).read(run)
+    process = found["process"]
+    if found["status"] != "running" or not process or not ProcessId(**process).signal(signal.SIGTERM):
+        raise DocumentError(f"run {found['run']} is not running; it is {found['status']}", next_step="tidegauge runs list")
+    common.show({"run": found["run"], "asked": True}, f"run {found['run']} was asked to stop")
+    return 0
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _trusted(file: Path, overrides: list[str], trust: bool) -> Experiment:
+    from flows.trust import require_trust
+
+    document = load_document(file, overrides)
+    require_trust(document, file, trusted=trust)
+    return document
+
+
+def execute(
+    document: Experiment,
+    extent: str,
+    refresh: list[str],
+    common: Common,
+    *,
+    require_cached: bool = False,
+    parent: str | None = None,
+    recordings: dict[str, str] | None = None,
+) -> int:
+    """Run a flow in this process, show its table, and give the run's exit code."""
+    from flows.server import enter_server
+    from flows.show import show_run
+    from tasks.base.progress import reporting_to
+
+    store = common.open_store()
+    choice = enter_server(store.root)
+    common.detail(f"Prefect server: {choice.url or 'ephemeral'} ({choice.why})")
+    from flows.launch import launch
+
+    with reporting_to(common.progress()):
+        record = launch(
+            document,
+            store,
+            extent=extent,
+            refresh=frozenset(refresh),
+            require_cached=require_cached,
+            parent=parent,
+            recordings=recordings,
+            say=common.say,
+        )
+    show_run(record, common)
+    return int(record["exit_code"])

@@ -1,0 +1,98 @@
+"""Starting a flow from the command line; imported only once the Prefect server is chosen."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tasks.record import acceptance
+from tasks.recordings.length import planned_s
+
+from flows.carry import REQUEST, Extent, Request, carry_out
+from flows.document import Experiment
+from flows.evaluate import evaluate_document
+from flows.experiment import experiment
+from flows.stages import Stages
+from tasks.artifacts.jobs import look_up
+from tasks.artifacts.runs import Runs
+from tasks.artifacts.store import Store
+from tasks.base.errors import Cancelled, PreflightError, TidegaugeError
+
+
+def misses(document: Experiment, store: Store, refresh: frozenset[str] = frozenset()) -> list[tuple[str, str, float]]:
+    """Stage, reason and price (seconds of recording) of each recording that would have to be made."""
+    stages = Stages(document, store.root, refresh=refresh)
+    found = []
+    for entry in document.recordings:
+        job = stages.record(entry)
+        ref, why = look_up(store, job, acceptance(entry))
+        if ref is None:
+            found.append((job.stage, why, planned_s(entry, document.faults)))
+    return found
+
+
+def launch(
+    document: Experiment,
+    store: Store,
+    *,
+    extent: Extent,
+    refresh: frozenset[str],
+    require_cached: bool,
+    parent: str | None,
+    recordings: Mapping[str, str] | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """
+    Run the flow in this process; the run's record.
+
+    Raises:
+        TidegaugeError: What a stage raised, or what a signal made of it.
+    """
+    from prefect import flow
+
+    os.environ["TIDEGAUGE_STORE"] = str(store.root)
+    quiet_prefect()
+    if extent != "again":
+        _announce(document, store, refresh, require_cached, say)
+    token = REQUEST.set(Request(parent=parent, recordings=dict(recordings or {}), say=say))
+    try:
+        if extent == "again":
+            state = evaluate_document(str(parent), document, return_state=True)
+        elif extent == "everything":
+            state = experiment(document, require_cached, sorted(refresh), return_state=True)
+        else:
+            part = flow(carry_out, name=extent, validate_parameters=False, persist_result=False)
+            state = part(document, extent, require_cached=require_cached, refresh=refresh, return_state=True)
+    finally:
+        REQUEST.reset(token)
+    return _record(state, store)
+
+
+def _announce(document: Experiment, store: Store, refresh: frozenset[str], require_cached: bool, say: Callable[[str], None]) -> None:
+    needed = misses(document, store, refresh)
+    for stage, why, seconds in needed:
+        say(f"{stage} has to be recorded ({why}): about {seconds:.0f} s of the shop")
+    if needed and require_cached:
+        raise PreflightError(
+            f"--require-cached: {', '.join(stage for stage, _, _ in needed)} would have to be recorded",
+            next_step="run without it, or mend the setting that changed",
+        )
+
+
+def _record(state: Any, store: Store) -> dict[str, Any]:
+    if state.is_cancelled():
+        run = state.data if isinstance(state.data, str) else Runs(store).ids()[-1]
+        record = Runs(store).read(run)
+        raise Cancelled(int(record["exit_code"]) - 128)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result if isinstance(result, TidegaugeError) else RuntimeError(f"{type(result).__name__}: {result}") from result
+    return Runs(store).read(str(result))
+
+
+def quiet_prefect() -> None:
+    """On the command line our own progress speaks; Prefect's log goes to its server, warnings to the terminal."""
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            if type(handler).__name__ == "PrefectConsoleHandler":
+                handler.setLevel(logging.WARNING)

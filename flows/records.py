@@ -1,0 +1,147 @@
+"""The record of a run while it goes on and after: one JSON object, written after each stage."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.artifacts.jobs import Result
+from tasks.artifacts.refs import Ref, new_run_id
+from tasks.artifacts.runs import FORMAT, Runs
+from tasks.artifacts.store import Store
+from tasks.base.clock import SystemClock, iso
+from tasks.base.errors import StorageError
+from tasks.base.files import read_json
+from tasks.base.process import ProcessId, identify
+
+PUBLIC = ("run", "parent", "status", "report", "profile", "recordings", "faults", "detectors", "ranking", "stages", "prefect")
+"""Keys of ``run --json`` and ``runs show --json``."""
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """A run's record and where it is kept."""
+
+    runs: Runs
+    body: dict[str, Any]
+
+    @classmethod
+    def begin(
+        cls, store: Store, *, name: str, document: Mapping[str, Any], profile: str, parent: str | None, prefect: Mapping[str, Any]
+    ) -> "RunRecord":
+        """A new run, written as ``running`` with the process that does it."""
+        clock = SystemClock()
+        me = identify(os.getpid())
+        body = {
+            "format": FORMAT,
+            "run": new_run_id(clock.wall_s()),
+            "parent": parent,
+            "status": "running",
+            "name": name,
+            "started": iso(clock.wall_s()),
+            "ended": None,
+            "process": None if me is None else {"pid": me.pid, "start_ticks": me.start_ticks},
+            "argv": sys.argv[1:],
+            "document": dict(document),
+            "profile": profile,
+            "report": None,
+            "recordings": [],
+            "faults": [],
+            "detectors": [],
+            "ranking": [],
+            "stages": [],
+            "artifacts": {},
+            "prefect": dict(prefect),
+            "exit_code": None,
+            "error": None,
+        }
+        record = cls(Runs(store), body)
+        record.write()
+        return record
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return str(self.body["run"])
+
+    def write(self) -> None:
+        """Put it on disk."""
+        self.runs.write(self.body)
+
+    def add(self, result: Result) -> None:
+        """Note what became of a stage."""
+        self.body["stages"].append(
+            {"name": result.stage, "outcome": result.outcome, "why": result.why, "seconds": round(result.seconds, 3)}
+        )
+        self.body["artifacts"][artifact_name(result.stage)] = result.ref
+        self.write()
+
+    def end(self, status: str, exit_code: int, error: str | None = None, **numbers: Any) -> None:
+        """Close the record."""
+        self.body.update(numbers, status=status, exit_code=exit_code, error=error, ended=iso(SystemClock().wall_s()))
+        self.write()
+
+
+def artifact_name(stage: str) -> str:
+    """Under which name a stage's artifact stands in a record: ``evaluate`` makes the ``evaluation``."""
+    return {"evaluate": "evaluation", "rank": "ranking"}.get(stage, stage)
+
+
+def public(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The object of ``run --json`` and ``runs show --json``."""
+    return {name: record[name] for name in PUBLIC}
+
+
+def numbers_of(store: Store, artifacts: Mapping[str, str]) -> dict[str, Any]:
+    """The tables of a run, read from its artifacts."""
+    found: dict[str, Any] = {"recordings": [], "faults": [], "detectors": [], "ranking": [], "report": None, "notes": [], "shortfall": None}
+    for name, text in artifacts.items():
+        if name.startswith("record:"):
+            facts = read_json(store.open(Ref.parse(text)).file("recording.json"))
+            found["recordings"].append(_recording(facts, text))
+            if facts["role"] == "faults":
+                found["faults"] += [_fault(trial) for trial in read_json(store.open(Ref.parse(text)).file("faults.json"))]
+    if "evaluation" in artifacts:
+        evaluation = read_json(store.open(Ref.parse(artifacts["evaluation"])).file("evaluation.json"))
+        found |= {name: evaluation[name] for name in ("detectors", "notes", "shortfall")}
+    if "ranking" in artifacts:
+        found["ranking"] = read_json(store.open(Ref.parse(artifacts["ranking"])).file("ranking.json"))["ranking"]
+    if "report" in artifacts:
+        found["report"] = str(store.open(Ref.parse(artifacts["report"])).file("report.html"))
+    return found
+
+
+def _recording(facts: Mapping[str, Any], ref: str) -> dict[str, Any]:
+    names = ("name", "role", "samples", "series", "gaps", "degraded_s")
+    return {"id": ref.partition("/")[2], **{name: facts[name] for name in names}}
+
+
+def _fault(trial: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: trial[name] for name in ("id", "kind", "target", "intensity", "placebo", "outcome", "windows")}
+
+
+def complete(store: Store, artifacts: Mapping[str, str]) -> bool:
+    """Whether every recording of a run is complete."""
+    refs = [Ref.parse(text) for name, text in artifacts.items() if name.startswith("record:")]
+    return all(read_json(store.open(ref).file("recording.json"))["status"] == "complete" for ref in refs)
+
+
+def reconcile(store: Store) -> list[str]:
+    """Close the records of runs whose process is gone; a sentence on each."""
+    sentences = []
+    runs = Runs(store)
+    for run in runs.ids():
+        try:
+            record = runs.read(run)
+        except StorageError as error:
+            sentences.append(error.message)
+            continue
+        process = record["process"]
+        if record["status"] != "running" or (process and ProcessId(**process).alive()):
+            continue
+        done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
+        error = f"its process ended without a word; finished and kept: {done}"
+        RunRecord(runs, record).end("failed", 1, error)
+        sentences.append(f"run {run} is marked failed: {error}")
+    return sentences

@@ -1,0 +1,104 @@
+"""Which jobs an experiment is made of: pure, so that a plan, a cache look-up and a run agree on every key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.document import Experiment
+from tasks.artifacts.jobs import Job, computed
+from tasks.detectors.registry import FLOORS, family_of, settings_of
+from tasks.recordings.config import RecordingEntry
+from tasks.recordings.settings import recording_settings
+
+CODE = {
+    "featurize": ("tasks.featurize", "tasks.features"),
+    "train": ("tasks.train", "tasks.detectors", "tasks.features.prepare"),
+    "score": ("tasks.score", "tasks.detectors", "tasks.features.prepare"),
+    "evaluate": ("tasks.evaluate", "tasks.evaluation"),
+    "rank": ("tasks.rank", "tasks.rootcause"),
+    "report": ("tasks.report", "tasks.reporting"),
+}
+"""Modules behind each computed stage; what they import is followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Makes the jobs of one experiment for one store; *refresh* names stages to make anew."""
+
+    experiment: Experiment
+    store: Path
+    run: str = ""
+    refresh: frozenset[str] = frozenset()
+
+    def _common(self, stage: str, kind: str) -> dict[str, Any]:
+        wanted = {stage, stage.partition(":")[0], stage.replace("record:", "recording:")}
+        return {"store": str(self.store), "stage": stage, "kind": kind, "run": self.run, "refresh": bool(wanted & self.refresh)}
+
+    def record(self, entry: RecordingEntry) -> Job:
+        """Record one deployment. Its key holds no code: a measurement is not undone by a change of the program."""
+        document = self.experiment
+        settings = recording_settings(
+            cluster=document.cluster,
+            app=document.app,
+            load=document.load,
+            telemetry=document.telemetry,
+            entry=entry,
+            faults=document.faults if entry.role == "faults" else None,
+            seed=document.seed,
+        )
+        return Job(**self._common(f"record:{entry.name}", "recording"), settings=settings)
+
+    def featurize(self, entry: RecordingEntry, recording: str, columns: str | None) -> Job:
+        """Samples to matrix; *columns* is the training matrix that fixes which columns there are."""
+        inputs = {"recording": recording} | ({} if columns is None else {"columns": columns})
+        settings = self._features() | {"role": entry.role}
+        return computed(CODE["featurize"], **self._common(f"featurize:{entry.name}", "matrix"), inputs=inputs, settings=settings)
+
+    def train(self, detector: Any, matrices: Mapping[str, str]) -> Job:
+        """Fit one detector on the training matrices."""
+        settings = {"detector": detector.model_dump(mode="json"), "seed": self.experiment.seed, **self._features()}
+        return computed(CODE["train"], **self._common(f"train:{detector.name}", "model"), inputs=dict(matrices), settings=settings)
+
+    def score(self, detector: Any, model: str, matrices: Mapping[str, str]) -> Job:
+        """Score every other recording with a fitted detector."""
+        inputs = {"model": model, **matrices}
+        return computed(CODE["score"], **self._common(f"score:{detector.name}", "scores"), inputs=inputs, settings=self._features())
+
+    def evaluate(self, inputs: Mapping[str, str]) -> Job:
+        """Thresholds, alarms, and every figure of the tables."""
+        settings = {
+            "evaluation": self.experiment.evaluation.model_dump(mode="json"),
+            "detectors": [{"name": detector.name, "family": family_of(detector.name)} for detector in self.detectors],
+            "roles": self.roles,
+            "seed": self.experiment.seed,
+            **self._features(),
+        }
+        return computed(CODE["evaluate"], **self._common("evaluate", "evaluation"), inputs=dict(inputs), settings=settings)
+
+    def rank(self, inputs: Mapping[str, str]) -> Job:
+        """Root causes of the detected faults."""
+        settings = {"ranking": self.experiment.ranking.model_dump(mode="json"), "roles": self.roles, "seed": self.experiment.seed}
+        return computed(CODE["rank"], **self._common("rank", "ranking"), inputs=dict(inputs), settings={**settings, **self._features()})
+
+    def report(self, inputs: Mapping[str, str]) -> Job:
+        """The offline page."""
+        settings = {"document": self.experiment.model_dump(mode="json"), "roles": self.roles}
+        return computed(CODE["report"], **self._common("report", "report"), inputs=dict(inputs), settings=settings)
+
+    def _features(self) -> dict[str, Any]:
+        from tasks.features.catalogue import catalogue_digest
+
+        features = self.experiment.features
+        return {"features": features.model_dump(mode="json"), "catalogue_sha256": catalogue_digest(features.catalogue)}
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role of each recording."""
+        return {entry.name: entry.role for entry in self.experiment.recordings}
+
+    @property
+    def detectors(self) -> Sequence[Any]:
+        """The floors, then the document's detectors."""
+        listed = {detector.name for detector in self.experiment.detectors}
+        return (*(settings_of(name) for name in FLOORS if name not in listed), *self.experiment.detectors)

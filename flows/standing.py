@@ -1,0 +1,82 @@
+"""
+Does a run's evaluation still stand? Answered from the record and the files alone, before Prefect or any
+library is imported: every byte of what was computed, the inputs' digests, the code, the library versions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.fingerprint import PROJECT, Fingerprint
+from tasks.artifacts.jobs import library_versions
+from tasks.artifacts.refs import Ref
+from tasks.artifacts.store import Store
+from tasks.base.errors import StorageError
+
+HASHED_BYTES = 64 << 20
+"""Recordings together below this size are hashed whole; above it, their sizes and manifests are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why an evaluation has to be made again, a sentence each; empty when it stands."""
+
+    reasons: tuple[str, ...]
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing changed."""
+        return not self.reasons
+
+
+def standing(store: Store, record: Mapping[str, Any]) -> Standing:
+    """
+    Compare a run's artifacts with what was written.
+
+    Raises:
+        StorageError: A recording is damaged: nothing can be computed from it, so nothing is answered either.
+    """
+    refs = {name: Ref.parse(text) for name, text in record["artifacts"].items()}
+    recordings = {name: ref for name, ref in refs.items() if name.startswith("record:")}
+    _check_recordings(store, recordings)
+    reasons = [problem for name, ref in refs.items() if name not in recordings for problem in store.problems(ref)]
+    if reasons:
+        return Standing(tuple(reasons))
+    manifests = {name: store.open(ref).manifest for name, ref in refs.items()}
+    reasons += _changed_inputs(manifests, refs)
+    reasons += _changed_code(manifests)
+    return Standing(tuple(reasons))
+
+
+def _check_recordings(store: Store, recordings: Mapping[str, Ref]) -> None:
+    total = sum(store.open(ref).bytes for ref in recordings.values())
+    for name, ref in recordings.items():
+        problems = store.problems(ref, read_data=total <= HASHED_BYTES)
+        if problems:
+            raise StorageError(
+                f"{name.replace('record:', 'recording ')} is damaged: {problems[0]}",
+                next_step=f"tidegauge run FILE --refresh {name.replace('record:', 'recording:')}",
+            )
+
+
+def _changed_inputs(manifests: Mapping[str, Mapping[str, Any]], refs: Mapping[str, Ref]) -> list[str]:
+    known = {str(ref) for ref in refs.values()}
+    return [
+        f"{name} was made from {source}, which is not part of this run"
+        for name, manifest in manifests.items()
+        for source in manifest["made_from"].values()
+        if source not in known
+    ]
+
+
+def _changed_code(manifests: Mapping[str, Mapping[str, Any]], root: Path = PROJECT) -> list[str]:
+    modules: dict[str, str] = {}
+    for manifest in manifests.values():
+        modules |= manifest["modules"]
+    reasons = [f"the code changed: {path}" for path in Fingerprint(modules).changed(root)]
+    versions: dict[str, str] = {}
+    for manifest in manifests.values():
+        versions |= manifest["versions"]
+    now = library_versions() if versions else {}
+    return reasons + [f"{name} was {was}, and is {now.get(name)}" for name, was in versions.items() if now.get(name) != was]

@@ -1,0 +1,38 @@
+"""A document can start programs. One that brings its own needs a yes, unless it lies where the user works."""
+
+import sys
+from pathlib import Path
+
+from flows.document import Experiment
+from tasks.app.config import OwnApp
+from tasks.base.errors import DocumentError
+from tasks.base.shipped import shipped
+
+
+def programs(document: Experiment) -> list[list[str]]:
+    """Each argv that the document itself brings (those of the shipped shop are the product's own)."""
+    return [list(service.command) for service in document.app.services] if isinstance(document.app, OwnApp) else []
+
+
+def at_home(file: Path, here: Path) -> bool:
+    """Whether *file* lies below *here* or among the shipped documents, links followed."""
+    place = file.resolve()
+    return any(place.is_relative_to(folder.resolve()) for folder in (here, shipped("")))
+
+
+def require_trust(document: Experiment, file: Path, *, trusted: bool) -> None:
+    """
+    Let a document from elsewhere start its programs only with ``--trust`` or a yes on a terminal.
+
+    Raises:
+        DocumentError: Nobody said yes; nothing was started.
+    """
+    brought = programs(document)
+    if not brought or trusted or at_home(file, Path.cwd()):
+        return
+    listing = "\n".join(f"  {argv}" for argv in brought)
+    if sys.stdin.isatty():
+        print(f"{file} comes from elsewhere and would start:\n{listing}", file=sys.stderr)
+        if input("Start them? [y/N] ").strip().lower() in ("y", "yes"):
+            return
+    raise DocumentError(f"{file} comes from elsewhere and would start:\n{listing}", next_step="read it, then add --trust")

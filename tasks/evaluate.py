@@ -1,0 +1,195 @@
+"""Stage *evaluate*: thresholds from the calibration recording, alarms, and every figure of the tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.artifacts.jobs import Job
+from tasks.artifacts.store import Store
+from tasks.base.files import read_json, write_json
+from tasks.base.parquet import read_table
+from tasks.base.trials import Trial
+from tasks.caching import stage
+from tasks.evaluation.alarms import alarms
+from tasks.evaluation.chance import Calibration, random_row
+from tasks.evaluation.config import EvaluationConfig, grace_s
+from tasks.evaluation.detector import evaluate_detector
+from tasks.evaluation.leakage import leakage
+from tasks.evaluation.power import power
+from tasks.evaluation.requirement import shortfall
+from tasks.evaluation.result import DetectorResult
+from tasks.evaluation.thresholds import Threshold
+from tasks.evaluation.truth import Truth
+from tasks.features import matrix as matrices
+from tasks.features.config import FeaturesConfig
+from tasks.featurize import degraded_of
+
+Floats = NDArray[np.float64]
+FLOOR = "floor"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that detectors are judged on: the recordings, laid end to end where there are several of a role."""
+
+    job: Job
+    store: Store
+    settings: EvaluationConfig
+    features: FeaturesConfig
+
+    def names(self, *roles: str) -> list[str]:
+        """Recordings of *roles*, in the document's order."""
+        return [name for name, role in self.job.settings["roles"].items() if role in roles and f"recording:{name}" in self.job.inputs]
+
+    def scores(self, detector: str, names: list[str]) -> list[Floats]:
+        """Scores of *detector* on each recording; NaN: no score."""
+        folder = self.store.open(self.job.ref(f"scores:{detector}"))
+        return [np.asarray(read_table(folder.file(f"{name}.parquet")).column("score").to_numpy()) for name in names]
+
+    def degraded(self, name: str) -> NDArray[np.bool_]:
+        """Degraded rows of a recording."""
+        return degraded_of(self.store, self.job, f"matrix:{name}")
+
+    def calibration_scores(self, detector: str) -> Floats:
+        """Scores on the calibration recordings; degraded rows have none."""
+        names = self.names("calibration")
+        return np.concatenate(
+            [np.where(self.degraded(name), np.nan, values) for name, values in zip(names, self.scores(detector, names), strict=True)]
+        )
+
+    def calibration(self) -> Calibration:
+        """How thresholds are set."""
+        return Calibration(
+            budget_per_day=self.settings.false_alarms_per_day,
+            rate_window_s=self.features.rate_window_s,
+            persistence_s=self.settings.persistence_s(self.features.grid_s),
+            step_s=self.features.grid_s,
+        )
+
+    def truth(self, names: list[str]) -> Truth:
+        """What happened in the recordings *names*; between two lie rows without a score, so that no alarm spans both."""
+        times, bad, trials = [], [], []
+        for name in names:
+            matrix = matrices.load(self.store.open(self.job.ref(f"matrix:{name}")).folder)
+            times.append(padded(matrix.time_s, self.pad, matrix.step_s))
+            bad.append(np.concatenate([self.degraded(name), np.ones(self.pad, dtype=np.bool_)]))
+            trials += self.trials(name)
+        grace = grace_s(self.features.rate_window_s, self.features.grid_s)
+        return Truth.of(np.concatenate(times), trials, grace_s=grace, degraded=np.concatenate(bad))
+
+    def trials(self, name: str) -> list[Trial]:
+        """The trials of a recording, judged."""
+        return [Trial.from_json(item) for item in read_json(self.store.open(self.job.ref(f"recording:{name}")).file("faults.json"))]
+
+    @property
+    def pad(self) -> int:
+        """Rows without a score after each recording."""
+        return self.settings.close_after
+
+    def tested(self, detector: str, names: list[str]) -> Floats:
+        """Scores on *names*, laid end to end as :meth:`truth` lays the rows."""
+        return np.concatenate([np.concatenate([values, np.full(self.pad, np.nan)]) for values in self.scores(detector, names)])
+
+
+def padded(time_s: Floats, rows: int, step_s: float) -> Floats:
+    """*time_s* and *rows* further moments."""
+    return np.concatenate([time_s, time_s[-1] + step_s * np.arange(1, rows + 1)])
+
+
+def compute(job: Job, store: Store, folder: Path) -> None:
+    """Write ``evaluation.json``: ``detectors`` (the public rows), ``results`` (all that is known), ``alarms``, ``power``, ``leakage``."""
+    settings = EvaluationConfig.model_validate_json(_text(job.settings["evaluation"]))
+    bench = Bench(job, store, settings, FeaturesConfig.model_validate(job.settings["features"]))
+    names = bench.names("faults", "hold-out")
+    truth, calibration = bench.truth(names), bench.calibration()
+    results: list[DetectorResult] = []
+    raised: dict[str, dict[str, list[list[float]]]] = {}
+    for item in job.settings["detectors"]:
+        detector, family = item["name"], item["family"]
+        threshold = calibration.threshold(bench.calibration_scores(detector))
+        scores = bench.tested(detector, names)
+        raised[detector] = alarms_of(bench, detector, threshold)
+        if detector == "random":
+            known = np.isfinite(bench.calibration_scores(detector))
+            row = random_row(
+                calibration, truth, settings, scored_in_calibration=known, scored=np.isfinite(scores), seed=job.settings["seed"]
+            )
+        else:
+            row = evaluate_detector(detector, family, scores, threshold, truth, settings)
+        results.append(row)
+    write_json(folder / "evaluation.json", document(bench, truth, results, raised, names))
+
+
+def alarms_of(bench: Bench, detector: str, threshold: Threshold) -> dict[str, list[list[float]]]:
+    """Open and close of each alarm, by recording."""
+    found: dict[str, list[list[float]]] = {}
+    names = bench.names("calibration", "faults", "hold-out")
+    for name, values in zip(names, bench.scores(detector, names), strict=True):
+        times = matrices.load(bench.store.open(bench.job.ref(f"matrix:{name}")).folder).time_s
+        made = alarms(times, values, threshold.value, persistence=bench.settings.persistence, close_after=bench.settings.close_after)
+        found[name] = [[alarm.open_s, alarm.close_s] for alarm in made]
+    return found
+
+
+def document(
+    bench: Bench, truth: Truth, results: list[DetectorResult], raised: dict[str, dict[str, list[list[float]]]], names: list[str]
+) -> dict[str, Any]:
+    """The evaluation as JSON."""
+    strength = power(results)
+    leaked = leaks(bench, names)
+    return {
+        "format": "evaluation/1",
+        "detectors": [row.public_row() for row in results],
+        "results": [row.to_json() for row in results],
+        "alarms": raised,
+        "power": strength.to_json(),
+        "leakage": leaked,
+        "shortfall": shortfall(results, bench.settings.require),
+        "notes": notes(bench, results, strength.line, leaked),
+        "spans": [[span.start_s, span.end_s] for span in truth.fault_spans()],
+        "grace_s": truth.grace_s,
+        "budget_per_day": bench.settings.false_alarms_per_day,
+    }
+
+
+def leaks(bench: Bench, names: list[str]) -> dict[str, Any] | None:
+    """Whether placebos can be told from quiet rows of the first recording that has any; None without placebos."""
+    for name in names:
+        if any(trial.placebo for trial in bench.trials(name)):
+            matrix = matrices.load(bench.store.open(bench.job.ref(f"matrix:{name}")).folder)
+            truth = Truth.of(
+                matrix.time_s,
+                bench.trials(name),
+                grace_s=grace_s(bench.features.rate_window_s, bench.features.grid_s),
+                degraded=bench.degraded(name),
+            )
+            return leakage(matrix.values.astype(np.float64), matrix.names, truth).to_json()
+    return None
+
+
+def notes(bench: Bench, results: list[DetectorResult], power_line: str, leaked: dict[str, Any] | None) -> list[str]:
+    """Sentences that stand under the table."""
+    lines = [power_line]
+    unsupported = [row for row in results if row.budget_supported is False and row.family != FLOOR]
+    if unsupported:
+        bound = unsupported[0].false_alarm_bound_per_day
+        lines.append(
+            f"the calibration is too short for {bench.settings.false_alarms_per_day:g} false alarms a day: thresholds are its largest "
+            f"scores, and it can bound the rate at {'-' if bound is None else f'{bound:.0f}'} a day (95 %)"
+        )
+    if leaked is not None and leaked["auc"] is not None:
+        lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")
+    lines.append(f"profile {bench.features.profile}: windows of the detectors and of the ranking")
+    return lines
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+evaluate = stage("evaluate", compute)

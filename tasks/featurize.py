@@ -1,0 +1,48 @@
+"""Stage *featurize*: the samples of one recording to a matrix on a regular grid, with its degraded rows marked."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.artifacts.jobs import Job
+from tasks.artifacts.store import Store
+from tasks.base.clock import from_iso
+from tasks.base.files import read_json
+from tasks.base.parquet import read_table, write_table
+from tasks.caching import stage
+from tasks.features import matrix as matrices
+from tasks.features.build import build
+from tasks.features.config import FeaturesConfig
+
+
+def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
+    """
+    Write ``matrix.parquet``, ``undefined.parquet``, ``columns.json`` and ``rows.parquet`` (``time_s``, ``degraded``).
+
+    With an input ``columns`` the matrix gets exactly the columns of that one, absent series wholly masked.
+    """
+    settings = FeaturesConfig.model_validate(job.settings["features"])
+    recording = store.open(job.ref("recording")).folder
+    facts = read_json(recording / "recording.json")
+    columns = matrices.load(store.open(job.ref("columns")).folder).columns if "columns" in job.inputs else None
+    made = build(recording, settings, start_s=from_iso(facts["start"]), end_s=from_iso(facts["end"]), columns=columns)
+    matrices.save(made, folder)
+    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in read_json(recording / "degraded.json")], dtype=np.int64))
+    write_table(folder / "rows.parquet", pa.table({"time_s": made.time_s, "degraded": degraded}))
+    lost = [column.name for column, seen in zip(made.columns, made.valid.any(axis=0), strict=True) if not seen]
+    return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
+
+
+def degraded_rows(time_s: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Which rows ``(n,)`` end in a degraded second, or within the one before."""
+    ends = np.floor(time_s).astype(np.int64)
+    return np.isin(ends, seconds) | np.isin(ends - 1, seconds)
+
+
+def degraded_of(store: Store, job: Job, name: str) -> np.ndarray:
+    """The degraded rows ``(n,)`` of the matrix that *job* calls *name*."""
+    return np.asarray(read_table(store.open(job.ref(name)).file("rows.parquet")).column("degraded").to_numpy(zero_copy_only=False))
+
+
+featurize = stage("featurize", compute)

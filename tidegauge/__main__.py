@@ -1,0 +1,7 @@
+"""``python -m tidegauge``."""
+
+import sys
+
+from flows.cli import main
+
+sys.exit(main())
