@@ -1,5 +1,5 @@
 """
-A small real web server for the load to hit: ``python target.py PORT_FILE``.
+A small real web server for the load to hit: ``python target.py PORT_FILE``, or :func:`running` from a test.
 
 It answers the Sock Shop's nine requests and counts what it answered. ``GET /-/counts`` tells the counts,
 ``GET /-/freeze?s=2`` stops the whole server for two seconds, ``GET /-/status?code=500`` makes every answer that code
@@ -8,9 +8,14 @@ It answers the Sock Shop's nine requests and counts what it answered. ``GET /-/c
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,7 +69,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             status, reply, cookie = answer(method, target, headers, body)
             extra = f"Set-Cookie: {cookie}\r\n" if cookie else ""
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(reply)}\r\n{extra}\r\n".encode() + reply)
+            writer.write(
+                f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(reply)}\r\n{extra}\r\n".encode() + reply
+            )
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
@@ -79,4 +86,37 @@ async def main() -> None:
     await server.serve_forever()
 
 
-asyncio.run(main())
+@dataclass(frozen=True)
+class Target:
+    """The running server, seen from a test."""
+
+    host: str
+    process: subprocess.Popen
+
+    def ask(self, what: str) -> dict:
+        """A control request."""
+        with urllib.request.urlopen(f"{self.host}/-/{what}", timeout=30) as reply:
+            return json.load(reply)
+
+    def answered(self) -> dict[str, int]:
+        """How many requests it answered, by method and path."""
+        return {name: count for name, count in self.ask("counts")["counts"].items() if not name.startswith("item ")}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Target]:
+    """The server in a process of its own, until the end of the block."""
+    port_file = folder / "port"
+    process = subprocess.Popen([sys.executable, __file__, str(port_file)])
+    try:
+        deadline = time.monotonic() + 20
+        while not port_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield Target(f"http://127.0.0.1:{port_file.read_text()}", process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
