@@ -20,7 +20,18 @@ from tasks.base.files import fsync_folder, storage_error
 from tasks.base.process import ProcessId
 from tasks.faults.processes import Signature
 
-EVENTS = ("planned", "armed", "acting", "spawned", "acknowledged", "revert_requested", "reverted", "unverified", "verified")
+EVENTS = (
+    "planned",
+    "armed",
+    "acting",
+    "spawned",
+    "effective",
+    "acknowledged",
+    "revert_requested",
+    "reverted",
+    "unverified",
+    "verified",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,23 @@ class JournalEntry:
         """The process that does it, when it is known."""
         return _process(self.events.get("spawned", {}).get("actuator"))
 
+    @property
+    def _limit(self) -> Mapping[str, Any]:
+        return self.events["acting" if self.acted else "planned"]
+
+    def stated_end_wall_s(self, clock: Clock) -> float | None:
+        """The wall time of its stated end, by whichever clock reached it first; None while it has not passed."""
+        if not self.over(clock) or self.boot != boot_id():
+            return None
+        now_s = clock.wall_s()
+        past_s = max(clock.monotonic_s() - float(self._limit["until_mono_s"]), now_s - float(self._limit["until_wall_s"]))
+        return now_s - past_s
+
     def over(self, clock: Clock) -> bool:
         """Whether its stated end has passed, by either clock or by a restart of the machine."""
         if self.boot != boot_id():
             return True
-        limit = self.events["acting" if self.acted else "planned"]
+        limit = self._limit
         return clock.monotonic_s() >= float(limit["until_mono_s"]) or clock.wall_s() >= float(limit["until_wall_s"])
 
 

@@ -33,7 +33,10 @@ def word_path(folder: Path, fault: str) -> Path:
 
 def let_go_when_closed(handle: int, group: int) -> None:
     """Have the kernel send SIGCONT to process group *group* when the other end of *handle* closes."""
-    fcntl.fcntl(handle, fcntl.F_SETOWN, -group)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETOWN, -group)
+    except ProcessLookupError:
+        return  # the group is gone: nobody is left to let go
     fcntl.fcntl(handle, F_SETSIG, signal.SIGCONT)
     fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_ASYNC)
 

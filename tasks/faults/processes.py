@@ -80,12 +80,12 @@ def successors(signature: Signature | None, environment_of: int | None = None) -
     return tuple(found)
 
 
-def actuators_of(fault: str) -> tuple[ProcessId, ...]:
-    """Living actuator processes of *fault*, known by their command line."""
+def actuators_of(folder: Path, fault: str) -> tuple[ProcessId, ...]:
+    """Living actuator processes of *fault* in the deployment whose journal lies in *folder*, known by their command line."""
     found = []
     for pid in pids():
         words = _command(pid).split("\0")
-        if fault in words and any(word.startswith(ACTUATORS) for word in words) and pid != os.getpid():
+        if fault in words and str(folder) in words and any(word.startswith(ACTUATORS) for word in words) and pid != os.getpid():
             stat = stat_of(pid)
             if stat is not None and stat.state not in "ZX":
                 found.append(ProcessId(pid, stat.start_ticks))
@@ -95,7 +95,7 @@ def actuators_of(fault: str) -> tuple[ProcessId, ...]:
 def is_stopped(process: ProcessId) -> bool:
     """Whether *process* stands still because of a stop signal."""
     stat = stat_of(process.pid)
-    return stat is not None and stat.start_ticks == process.start_ticks and stat.state in "Tt"
+    return stat is not None and stat.start_ticks == process.start_ticks and stat.state == "T"
 
 
 def used_bytes(processes: Iterable[ProcessId]) -> int:
