@@ -134,17 +134,19 @@ def _lay(series: Sequence[Series], samples: Samples, chosen: Sequence[Recipe], g
     about = {one.id for one in series if one.name in ABOUT_SCRAPES}
     owners = {one.id: (one.service, one.role, _use(one.id, counters, about)) for one in series if one.id in needed}
     found = list(blocks(samples, owners))
-    scraped = _scraped(found)
+    scraped = _moments(block for block in found if block.owner[2] != "about")
+    interval_s = {owner: _interval_s(times) for owner, times in _moments(found).items()}
     laid = _Laid(np.full(grid.time_s.size, np.nan))
     for block in found:
+        owner = block.owner[:2]
         if block.owner[2] == "counter":
-            grown = rates(born_at_zero(block, scraped[block.owner[:2]]), grid, window_s)
+            grown = rates(born_at_zero(block, scraped[owner]), grid, window_s, interval_s[owner])
             rows = grown.per_s
             laid.resets.update(zip(block.ids, grown.resets.tolist(), strict=True))
         else:
-            rows = lay(block.values, place(block.time_s, grid, block.interval_s))
+            rows = lay(block.values, place(block.time_s, grid, interval_s[owner]))
         laid.rows.update(zip(block.ids, rows, strict=True))
-        laid.interval_s.update(dict.fromkeys(block.ids, block.interval_s))
+        laid.interval_s.update(dict.fromkeys(block.ids, interval_s[owner]))
     return laid
 
 
@@ -154,9 +156,14 @@ def _use(number: int, counters: set[int], about: set[int]) -> str:
     return "about" if number in about else "gauge"
 
 
-def _scraped(found: Iterable[Block]) -> dict[tuple[str, ...], NDArray[np.float64]]:
+def _moments(found: Iterable[Block]) -> dict[tuple[str, ...], NDArray[np.float64]]:
+    """All times at which series of each (service, role) were scraped, ascending."""
     times: dict[tuple[str, ...], list[NDArray[np.float64]]] = {}
     for block in found:
-        if block.owner[2] != "about":
-            times.setdefault(block.owner[:2], []).append(block.time_s)
+        times.setdefault(block.owner[:2], []).append(block.time_s)
     return {owner: np.unique(np.concatenate(parts)) for owner, parts in times.items()}
+
+
+def _interval_s(times: NDArray[np.float64]) -> float:
+    """Usual distance of two scrapes; 0 when there is only one."""
+    return float(np.median(np.diff(times))) if times.size > 1 else 0.0

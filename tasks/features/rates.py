@@ -42,17 +42,17 @@ def increments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return added, reset.sum(axis=1)
 
 
-def rates(block: Block, grid: Grid, window_s: float) -> Rates:
+def rates(block: Block, grid: Grid, window_s: float, interval_s: float) -> Rates:
     """
     Rate of each counter of *block* over the last *window_s* before each row's end.
 
     The rate is what was added between the first and the last sample in the window, over the time between these two; it
     is not stretched to the window's edges. NaN with fewer than two samples in the window, or when the row has no
-    sample of its own.
+    sample of its own, the service being scraped every *interval_s*.
     """
     added, resets = increments(block.values)
     total = np.cumsum(added, axis=1)
-    fresh = place(block.time_s, grid, block.interval_s).fresh
+    fresh = place(block.time_s, grid, interval_s).fresh
     last = np.searchsorted(block.time_s, grid.end_s, side="right") - 1
     first = np.searchsorted(block.time_s, grid.end_s - window_s, side="right")
     known = fresh & (last > first)
@@ -65,10 +65,10 @@ def rates(block: Block, grid: Grid, window_s: float) -> Rates:
 
 def born_at_zero(block: Block, scraped_s: NDArray[np.float64]) -> Block:
     """
-    *block* with a zero put before its first sample, when its service had been scraped before it appeared.
+    *block* with zeros put before its first sample, at the moments at which its service had been scraped without it.
 
-    A counter with a new label set (the first 500, say) is exposed only after its first event; at the scrape before it
-    stood at zero. Without this the first event, often the only one, is in no rate.
+    A counter with a new label set (the first 500, say) is exposed only after its first event; until then it stood at
+    zero. Without this the first event, often the only one, is in no rate.
 
     Args:
         block: Counters of one service.
@@ -80,6 +80,6 @@ def born_at_zero(block: Block, scraped_s: NDArray[np.float64]) -> Block:
     return Block(
         ids=block.ids,
         owner=block.owner,
-        time_s=np.concatenate([scraped_s[earlier - 1 : earlier], block.time_s]),
-        values=np.concatenate([np.zeros((len(block.ids), 1)), block.values], axis=1),
+        time_s=np.concatenate([scraped_s[:earlier], block.time_s]),
+        values=np.concatenate([np.zeros((len(block.ids), earlier)), block.values], axis=1),
     )

@@ -59,11 +59,6 @@ class Block:
     time_s: NDArray[np.float64]
     values: NDArray[np.float64]
 
-    @property
-    def interval_s(self) -> float:
-        """Usual distance of two scrapes; 0 when there is only one."""
-        return float(np.median(np.diff(self.time_s))) if self.time_s.size > 1 else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class _Flat:
@@ -79,7 +74,7 @@ def blocks(samples: Samples, owners: Mapping[int, tuple[str, ...]]) -> Iterator[
     The samples of the wanted series as dense blocks, in order of owner and number.
 
     Args:
-        samples: Raw samples in any order; non-finite ones are left out, of two at one moment the later entry stays.
+        samples: Raw samples in any order; non-finite ones are left out, of two at one moment the first entry stays.
         owners: Service, role and use of each wanted series, by its number. Only series of one owner share a block.
 
     Yields:
@@ -114,7 +109,7 @@ def _ordered(samples: Samples) -> _Flat:
         step = np.diff(series)
     keep = np.isfinite(value)
     if keep.size > 1:
-        keep[:-1] &= ~((step == 0) & (time_ms[1:] == time_ms[:-1]) & keep[1:])
+        keep[1:] &= ~((step == 0) & (time_ms[1:] == time_ms[:-1]) & keep[:-1])
     if keep.all():
         return _Flat(series, time_ms, value)
     return _Flat(series[keep], time_ms[keep], value[keep])
