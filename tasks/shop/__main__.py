@@ -22,7 +22,6 @@ KEEP_ALIVE_S = 75
 def main(arguments: Sequence[str]) -> int:
     """Serve the service named by the one argument on 127.0.0.1; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         if len(arguments) != 1:
             raise TidegaugeError("usage: python -m tasks.shop SERVICE")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+from tasks.shop.wire import Pool, WireError
 
 TIMEOUT_S = 5.0
 """Longest wait for a peer, as in the Sock Shop."""
 IDLE_S = 5.0
 """An idle connection is closed by the caller after this time, long before the callee would do it."""
+MOST = 100
+"""Connections to one peer; more calls than that wait, which counts in their five seconds."""
 
 
 class PeerError(Exception):
@@ -46,11 +49,7 @@ class Peers:
     """The peers of one service, over kept connections."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._addresses = dict(addresses)
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=40, keepalive_expiry=IDLE_S)
-        self._client = httpx.AsyncClient(
-            timeout=TIMEOUT_S, limits=limits, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), follow_redirects=False
-        )
+        self._pools = {peer: _pool(address) for peer, address in addresses.items()}
 
     async def ask(self, peer: str, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
         """
@@ -60,16 +59,28 @@ class Peers:
             PeerError: No answer within 5 s, a broken connection, or a status of 500 and above.
         """
         asked = f"{method} {path}"
+        sent = dict(headers or {})
+        raw = b""
+        if body is not None:
+            raw = json.dumps(body, separators=(",", ":")).encode()
+            sent["content-type"] = "application/json"
         try:
-            answer = await self._client.request(method, self._addresses[peer] + path, json=body, headers=headers)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await self._pools[peer].exchange(method, path, sent, raw)
+        except TimeoutError:
             raise PeerError(peer, asked, f"no answer within {TIMEOUT_S:g} s") from None
-        except httpx.HTTPError as error:
-            raise PeerError(peer, asked, f"{type(error).__name__} {error}".strip()) from None
-        if answer.status_code >= 500:
-            raise PeerError(peer, asked, f"answered {answer.status_code}")
-        return Reply(answer.status_code, answer.headers.get("content-type", ""), answer.content)
+        except WireError as error:
+            raise PeerError(peer, asked, str(error)) from None
+        if answer.status >= 500:
+            raise PeerError(peer, asked, f"answered {answer.status}")
+        return Reply(answer.status, answer.headers.get("content-type", ""), answer.body)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for pool in self._pools.values():
+            await pool.close()
+
+
+def _pool(address: str) -> Pool:
+    parts = urlsplit(address)
+    return Pool(parts.hostname or "", parts.port or 80, idle_s=IDLE_S, most=MOST)
