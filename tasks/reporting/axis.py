@@ -59,7 +59,9 @@ def linear(values: Floats, unit: str, *, from_zero: bool = True, count: int = 3)
     if high - low <= 1e-12 * max(abs(high), abs(low), 1e-12):
         high = low + (abs(low) or FLAT.get(unit, 1.0))
     edges = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return Scale(float(edges[0]), float(edges[-1]), tuple((float(value), label(float(value), unit)) for value in edges))
+    return Scale(
+        min(low, float(edges[0])), max(high, float(edges[-1])), tuple((float(value), label(float(value), unit)) for value in edges)
+    )
 
 
 def compressed(values: Floats, threshold: float | None) -> Scale:

@@ -178,8 +178,8 @@ def _level(metrics: MetricHistory, index: int) -> str | None:
 
 def _metric(view: RecordingView, metrics: MetricHistory, index: int, span: Interval, words: str, *, origin_s: float) -> Figure:
     column = metrics.columns[index]
-    values = np.where(metrics.valid[:, index], metrics.values[:, index], np.nan).astype(np.float64)
-    seen = values[(metrics.time_s >= span.start_s) & (metrics.time_s <= span.end_s)]
+    rows = slice(*np.searchsorted(metrics.time_s, (span.start_s, np.nextafter(span.end_s, np.inf))))
+    seen = np.where(metrics.valid[rows, index], metrics.values[rows, index], np.nan).astype(np.float64)
     finite = seen[np.isfinite(seen)]
     name = shown(column.name, 60)
     told = (
@@ -196,7 +196,7 @@ def _metric(view: RecordingView, metrics: MetricHistory, index: int, span: Inter
         origin_s=origin_s,
         height=64 if words else 52,
         scale=linear(seen, column.unit),
-        lines=(Line(metrics.time_s, values),),
+        lines=(Line(metrics.time_s[rows], seen),),
         bands=bands(trial for trial in view.trials if window_of(trial).overlaps(span)),
         buckets=200,
         ticks=4,

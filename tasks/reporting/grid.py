@@ -37,13 +37,14 @@ class Heading:
     """
     A column.
 
-    *numeric* ones stand right and sort from the largest first; *meaning* is the tooltip; *minor* ones go first when room is short.
+    *numeric* ones stand right and sort from the largest first; *meaning* is the tooltip; when room is short the
+    columns with the largest *minor* go first, those with 0 never.
     """
 
     label: str
     numeric: bool = False
     meaning: str = ""
-    minor: bool = False
+    minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def summary(run: Record, budget_per_day: float | None = None) -> str:
     said = verdict(run, budget_per_day)
     parts = [f"### {escaped(said.headline)}", escaped(said.detail), table(results.detectors(run))]
     if run.get("report"):
-        parts.append(f"Report: `{shown(str(run['report'])).replace('`', '')}`")
+        parts.append(f"Report: {escaped(shown(str(run['report'])))}")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -22,7 +22,7 @@ from tasks.reporting import evidence, figures, provenance, results
 from tasks.reporting.figures import Figure
 from tasks.reporting.glossary import GLOSSARY
 from tasks.reporting.grid import Cell
-from tasks.reporting.model import RecordingView, ReportData
+from tasks.reporting.model import LineageStage, RecordingView, ReportData
 from tasks.reporting.verdict import verdict
 from tasks.reporting.wording import anchor, plural, seconds, shown, visible
 
@@ -103,6 +103,8 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "made_from": provenance.made_from,
         "short": provenance.short,
         "glossary": GLOSSARY,
+        "lineage": _lineage(data),
+        "targets": {anchor("artifact", stage.digest) for stage in data.lineage},
     }
 
 
@@ -172,6 +174,14 @@ def _scores(data: ReportData, order: list[str], names: set[str]) -> list[tuple[R
         if histories:
             groups.append((view, tuple(figures.score(view, item) for item in histories)))
     return groups
+
+
+def _lineage(data: ReportData) -> list[tuple[LineageStage, str]]:
+    """Each stage with the id that links point at; a digest that two stages share belongs to the first."""
+    first: dict[str, int] = {}
+    for place, stage in enumerate(data.lineage):
+        first.setdefault(stage.digest, place)
+    return [(stage, anchor("artifact", stage.digest) if first[stage.digest] == place else "") for place, stage in enumerate(data.lineage)]
 
 
 def _facts(data: ReportData) -> tuple[tuple[str, Cell], ...]:

@@ -15,13 +15,13 @@ DETECTOR_HEADINGS = (
     Heading("Detector", meaning="name, and the family it belongs to"),
     Heading("Noticed", True, "faults that hurt users and for which an alarm opened inside the fault's window"),
     Heading("False alarms a day", True, "measured on all time outside real faults, with its 95 % interval"),
-    Heading("Bound a day", True, "the smallest rate of false alarms a day that this calibration is long enough to bound"),
+    Heading("Bound a day", True, "the smallest rate of false alarms a day that this calibration is long enough to bound", minor=1),
     Heading("In alarm", True, "share of fault-free time spent in alarm"),
     Heading("Delay", True, "median from the fault's acknowledgement to the alarm, misses censored"),
-    Heading("Delay p90", True, "the same, 90th percentile", minor=True),
-    Heading("AUC-PR", True, "area under precision-recall, no threshold", minor=True),
+    Heading("Delay p90", True, "the same, 90th percentile", minor=3),
+    Heading("AUC-PR", True, "area under precision-recall, no threshold", minor=4),
     Heading("VUS-PR", True, "volume under precision-recall over buffer lengths, no threshold"),
-    Heading("Placebo alarms", True, "share of placebos with an alarm; must equal that of quiet time"),
+    Heading("Placebo alarms", True, "share of placebos with an alarm; must equal that of quiet time", minor=2),
 )
 
 
@@ -114,21 +114,18 @@ def _claim(row: Record) -> Cell:
 
 
 def recall_by_kind(run: Record, source: str = "") -> Grid:
-    """One row a kind and intensity, one column a detector: faults noticed of those that hurt users."""
-    rows = by_merit([row for row in run.get("detectors") or () if not failed(row)])
-    found: dict[tuple[str, float], dict[str, Record]] = {}
-    for row in rows:
-        for part in row.get("recall_by") or ():
-            found.setdefault((str(part["kind"]), float(part["intensity"])), {})[str(row["name"])] = part
-    names = [str(row["name"]) for row in rows]
+    """One row a detector, one column a kind and intensity: faults noticed of those that hurt users."""
+    rows = [row for row in by_merit(run.get("detectors") or ()) if not failed(row)]
+    found = [{(str(part["kind"]), float(part["intensity"])): part for part in row.get("recall_by") or ()} for row in rows]
+    columns = sorted({key for parts in found for key in parts})
     body = tuple(
-        Row((text(shown(kind)), Cell(number(intensity), intensity), *(_recall(found[kind, intensity].get(name)) for name in names)))
-        for kind, intensity in sorted(found)
+        Row((text(shown(str(row.get("name")))), *(_recall(parts.get(key)) for key in columns)), quiet=is_floor(row))
+        for row, parts in zip(rows, found, strict=True)
+        if columns
     )
-    headings = (Heading("Kind of fault"), Heading("Intensity", True), *(Heading(shown(name, 40), True) for name in names))
-    return Grid(
-        "kinds", "Faults noticed by kind and intensity", headings, body, source, empty="no fault hurt users, so there is no recall to split"
-    )
+    headings = (Heading("Detector"), *(Heading(f"{shown(kind, 40)} {number(intensity)}", True) for kind, intensity in columns))
+    caption = "Faults noticed by kind and intensity"
+    return Grid("kinds", caption, headings, body, source, empty="no fault hurt users, so there is no recall to split")
 
 
 def _recall(part: Record | None) -> Cell:

@@ -14,8 +14,6 @@ from tasks.reporting.grid import Cell, Grid, Heading
 from tasks.reporting.results import Record, by_merit, detectors
 from tasks.reporting.wording import LIMIT, digest_of, shown
 
-WIDE = 110
-"""Columns of a terminal from which on the minor columns of a table are shown."""
 CELL = 32_000
 """Characters of one cell that spreadsheets take."""
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -49,8 +47,9 @@ def detector_table(run: Record, width: int = 100) -> Table:
 
 
 def terminal(grid: Grid, width: int = 100) -> Table:
-    """*grid* for a terminal, one line a row; below WIDE columns the minor columns are left out, and the line below says so."""
-    kept = [index for index, heading in enumerate(grid.headings) if width >= WIDE or not heading.minor]
+    """*grid* for a terminal, one line a row; minor columns that do not fit are left out, and the line below says so."""
+    widths = [_width(grid, index) for index in range(len(grid.headings))]
+    kept = _fitting(grid, widths, width)
     hidden = [heading.label for index, heading in enumerate(grid.headings) if index not in kept]
     remarks = dict.fromkeys(remark for row in grid.rows for index in kept if (remark := _remark(row.cells[index], grid.headings[index])))
     below = [grid.note, *(f"* {remark}" for remark in remarks), f"left out for width: {', '.join(hidden)}" if hidden else ""]
@@ -60,16 +59,35 @@ def terminal(grid: Grid, width: int = 100) -> Table:
         caption=Text("; ".join(words for words in below if words)) if any(below) else None,
         caption_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     for index in kept:
         heading = grid.headings[index]
         table.add_column(
-            Text(heading.label), justify="right" if heading.numeric else "left", vertical="bottom", no_wrap=heading.numeric or index == 0
+            Text(heading.label),
+            justify="right" if heading.numeric else "left",
+            vertical="bottom",
+            width=widths[index] if heading.numeric else None,
         )
     for row in grid.rows:
         table.add_row(*(_words(row.cells[index], grid.headings[index]) for index in kept), style="dim" if row.quiet else None)
     return table
+
+
+def _width(grid: Grid, index: int) -> int:
+    """Characters that column *index* needs: its longest cell, or the longest word of its heading."""
+    heading = grid.headings[index]
+    cells = (_words(row.cells[index], heading).cell_len for row in grid.rows)
+    return max((*cells, *map(len, heading.label.split())), default=1)
+
+
+def _fitting(grid: Grid, widths: Sequence[int], room: int) -> list[int]:
+    """Indices of the columns that stay: the most minor go until the rest fits, or until only those that never go are left."""
+    kept = list(range(len(widths)))
+    while sum(widths[index] + 2 for index in kept) > room and any(grid.headings[index].minor for index in kept):
+        kept.remove(max(kept, key=lambda index: grid.headings[index].minor))
+    return kept
 
 
 def _remark(cell: Cell, heading: Heading) -> str:
@@ -125,7 +143,7 @@ def _plain(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     words = str(value)
-    guarded = words.lstrip(" \u00a0").startswith(FORMULA)
+    guarded = words.startswith(FORMULA) or words.lstrip().startswith(FORMULA)
     return ("'" if guarded else "") + shown(words, CELL)
 
 
