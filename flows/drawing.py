@@ -1,0 +1,64 @@
+"""The timeline as text: one line of load and one of faults for each recording, and a list of the trials."""
+
+from flows.document import Experiment
+from flows.timeline import PlannedRecording, Timeline
+from tasks.load.shapes import Curve, curve_of
+
+WIDTH = 72
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+def drawn(document: Experiment, made: Timeline) -> str:
+    """The whole plan."""
+    curve = curve_of(document.load.users)
+    lines = [f"{document.name}: seed {document.seed}, {len(made.recordings)} recordings on {document.cluster.provider}", ""]
+    for one in made.recordings:
+        lines += [*_recording(one, curve), ""]
+    total = f"{made.samples:,} samples, about {made.disk_bytes / 1e6:,.0f} MB"
+    lines.append(f"ETA {minutes(made.eta_s)}; {total}; an alarm counts until {made.grace_s:g} s after a revert")
+    return "\n".join(lines)
+
+
+def _recording(one: PlannedRecording, curve: Curve) -> list[str]:
+    step = one.length_s / WIDTH
+    lines = [
+        f"{one.name} ({one.role}): starts at {minutes(one.start_s)}, lasts {minutes(one.length_s)}, "
+        f"warm-up {one.warmup_s:g} s, {one.journeys:,.0f} journeys, at most {one.users_peak:g} users",
+        f"  load   |{_bars(curve, one, step)}|",
+    ]
+    if one.trials:
+        lines.append(f"  faults |{_marks(one, step)}|  # fault, o placebo, - cool-down")
+        lines += [
+            f"    {trial.start_s:7.1f} s  {trial.id:14} {trial.kind:12} on {trial.target:13} at {trial.intensity:.2f} "
+            f"for {trial.duration_s:g} s, then {trial.quiet_s:.1f} s quiet{'  (placebo)' if trial.placebo else ''}"
+            for trial in one.trials
+        ]
+    return lines
+
+
+def _bars(curve: Curve, one: PlannedRecording, step: float) -> str:
+    peak = max(one.users_peak, 1e-9)
+    places = [one.warmup_s + (index + 0.5) * step for index in range(WIDTH)]
+    return "".join(BARS[round(8 * min(1.0, float(curve.at(place)) / peak))] for place in places)
+
+
+def _marks(one: PlannedRecording, step: float) -> str:
+    line = [" "] * WIDTH
+    for trial in one.trials:
+        for index in range(WIDTH):
+            at = (index + 0.5) * step
+            if trial.start_s <= at < trial.start_s + trial.duration_s:
+                line[index] = "o" if trial.placebo else "#"
+            elif trial.start_s + trial.duration_s <= at < trial.start_s + trial.duration_s + trial.quiet_s and line[index] == " ":
+                line[index] = "-"
+    return "".join(line)
+
+
+def minutes(seconds: float) -> str:
+    """``75.0`` as ``1 min 15 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,107 @@
+"""What an experiment will do, when: pure, from the document alone. Refuses what cannot give an honest answer."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.document import Experiment
+from tasks.app.files import app_of
+from tasks.app.model import App
+from tasks.base.yaml_source import Mistake, refuse
+from tasks.evaluation.config import grace_s
+from tasks.faults.config import FaultsConfig
+from tasks.faults.schedule import PlannedTrial, Site, plan_trials, problems
+from tasks.load.journey import journeys_of
+from tasks.load.shapes import curve_of, planned_journeys
+from tasks.recordings.length import DEPLOY_S, measured_s
+
+TRAINING_S = 15.0
+"""Training, scoring, evaluation and report of a short run, and a server that starts, measured on two cores."""
+SERIES_A_SERVICE = 330
+"""Series of one service of the demo shop, its accounting included; measured."""
+BYTES_A_SAMPLE = 2.5
+"""On disk, short chunks included; measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecording:
+    """One recording: when it starts after the run's start, its parts in seconds, its load and its trials."""
+
+    name: str
+    role: str
+    start_s: float
+    warmup_s: float
+    length_s: float
+    users_peak: float
+    journeys: float
+    trials: tuple[PlannedTrial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All recordings, and what they will cost."""
+
+    recordings: tuple[PlannedRecording, ...]
+    eta_s: float
+    samples: int
+    disk_bytes: int
+    grace_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def timeline(document: Experiment, source: str) -> Timeline:
+    """
+    Lay the experiment out.
+
+    Raises:
+        DocumentError: It could be recorded but not believed: every reason is listed.
+    """
+    app = app_of(document.app)
+    curve = curve_of(document.load.users, (Path(source).parent,))
+    mistakes: list[Mistake] = []
+    trials: tuple[PlannedTrial, ...] = ()
+    if document.faults is not None:
+        mistakes = [Mistake(1, 1, "faults", text) for text in fault_problems(document, app, document.faults)]
+        if not mistakes:
+            trials = plan_trials(document.faults, seed=document.seed)
+    if mistakes:
+        raise refuse(source, mistakes)
+    planned, clock = [], 0.0
+    for entry in document.recordings:
+        length = measured_s(entry, document.faults) if entry.role != "faults" else trials[-1].end_s
+        begin = clock + DEPLOY_S + entry.warmup_s
+        journeys = planned_journeys(curve, document.load.journeys_per_user_per_s, entry.warmup_s, entry.warmup_s + length)
+        planned.append(
+            PlannedRecording(
+                entry.name, entry.role, begin, entry.warmup_s, length, curve.peak, journeys, trials if entry.role == "faults" else ()
+            )
+        )
+        clock = begin + length
+    scrapes = sum(one.length_s + one.warmup_s for one in planned) / document.telemetry.scrape.interval_s
+    samples = int(scrapes * SERIES_A_SERVICE * len(app.services))
+    grace = grace_s(document.features.rate_window_s, document.features.grid_s)
+    return Timeline(tuple(planned), clock + TRAINING_S, samples, int(samples * BYTES_A_SAMPLE), grace)
+
+
+def fault_problems(document: Experiment, app: App, faults: FaultsConfig) -> tuple[str, ...]:
+    """Everything that is wrong with the faults of *document*, a sentence each."""
+    return problems(faults, site_of(document, app))
+
+
+def site_of(document: Experiment, app: App) -> Site:
+    """What the schedule of faults has to know of app, load, features and evaluation."""
+    journeys = journeys_of(document.load)
+    endpoints = {request.endpoint for journey in journeys.journeys for request in journey.requests}
+    step = document.features.grid_s
+    return Site(
+        services=app.names,
+        entry=app.entry,
+        reached=app.reached(endpoints),
+        readiness_s=app.readiness_s,
+        rate_window_s=document.features.rate_window_s,
+        persistence_s=document.evaluation.persistence_s(step),
+        closing_s=document.evaluation.close_after * step,
+    )

@@ -1,0 +1,100 @@
+"""Putting an app on this machine: ports, the fault proxy before every service, the supervisor."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.app.model import App
+from tasks.app.resolve import fixed_ports, processes, scrape_urls
+from tasks.base.files import write_json
+from tasks.base.process import ProcessSpec
+from tasks.base.progress import Progress, Report
+from tasks.cluster.config import LocalCluster
+from tasks.cluster.local import LocalHandle, allocate_ports
+from tasks.telemetry.targets import Target
+
+PROXY = "fault-proxy"
+SOCKET_PATH_LIMIT = 100
+"""Unix sockets cannot have longer paths (108 bytes with the file's name and the end)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A running app: its handle, where users come in, and what to scrape."""
+
+    handle: LocalHandle
+    address: str
+    targets: tuple[Target, ...]
+
+
+def state_folder(root: Path, name: str) -> Path:
+    """A new private folder for a deployment; elsewhere when the path would be too long for a socket."""
+    folder = root / "live" / name
+    if len(str(folder / "control.sock")) > SOCKET_PATH_LIMIT:
+        link = folder
+        folder = Path(tempfile.mkdtemp(prefix="tidegauge-"))
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link.symlink_to(folder)
+        return folder
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
+
+
+def deploy(app: App, cluster: LocalCluster, state_dir: Path, *, owned: bool, report: Report) -> Deployed:
+    """
+    Start *app* below *state_dir* and wait until every service answers.
+
+    Args:
+        app: What to run.
+        cluster: How.
+        state_dir: An empty folder of its own.
+        owned: Everything ends with this process (guards excepted); otherwise it stays until ``down``.
+        report: Told how the start goes.
+
+    Raises:
+        PreflightError: A port is taken, or a service never got ready; nothing is left running.
+    """
+    own = allocate_ports(app.names, fixed=fixed_ports(app))
+    public = allocate_ports((*app.names, PROXY), taken=frozenset(own.values()))
+    metrics_port = public.pop(PROXY)
+    report(Progress("deploy", f"starting {len(app.names)} services"))
+    specs = (
+        *processes(app, own, public, state_dir / "data", sys.executable),
+        proxy_spec(state_dir, own, public, metrics_port),
+    )
+    handle = LocalHandle.start(state_dir, specs, entry=app.entry, proxy_ports=public, owned=owned, settings=cluster)
+    try:
+        handle.wait_ready(cluster.ready_timeout_s, report=report)
+    except BaseException:
+        handle.down()
+        raise
+    address = f"http://127.0.0.1:{public[app.entry]}"
+    return Deployed(handle, address, targets(app, own, handle.kubelet_url, metrics_port))
+
+
+def proxy_spec(state_dir: Path, own: dict[str, int], public: dict[str, int], metrics_port: int) -> ProcessSpec:
+    """The fault proxy before all services; writes its configuration into *state_dir*."""
+    config = state_dir / "proxy.json"
+    services = [{"name": name, "port": public[name], "upstream_port": own[name]} for name in own]
+    write_json(config, {"socket": str(state_dir / "proxy.sock"), "metrics_port": metrics_port, "host": "127.0.0.1", "services": services})
+    return ProcessSpec(
+        name=PROXY,
+        argv=(sys.executable, "-m", "tasks.faults.proxy", str(config)),
+        port=metrics_port,
+        ready_path="/metrics",
+        role="harness",
+    )
+
+
+def targets(app: App, own: dict[str, int], kubelet_url: str, metrics_port: int) -> tuple[Target, ...]:
+    """Every page to scrape: services, the accounting of containers and node, and the harness's own witnesses."""
+    return (
+        *(Target(name, "service", url) for name, url in scrape_urls(app, own).items()),
+        Target("kubelet", "container", f"{kubelet_url}/metrics/cadvisor"),
+        Target("node", "node", f"{kubelet_url}/metrics/node"),
+        Target("harness", "harness", f"{kubelet_url}/metrics/harness"),
+        Target(PROXY, "harness", f"http://127.0.0.1:{metrics_port}/metrics"),
+    )

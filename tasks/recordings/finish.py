@@ -1,0 +1,181 @@
+"""From the folder of a recording that has ended to one that can be committed: ledgers, labels, facts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base.clock import iso
+from tasks.base.files import write_json
+from tasks.base.intervals import Interval
+from tasks.base.trials import Trial
+from tasks.features.build import build_from
+from tasks.features.config import FeaturesConfig
+from tasks.features.matrix import Matrix
+from tasks.load.fidelity import Machine
+from tasks.load.history import LoadHistory, finish, read_history
+from tasks.telemetry.certificate import Certificate, certify
+from tasks.telemetry.gaps import Gap, gaps_json
+from tasks.telemetry.samples import Samples, read_samples, read_series
+from tasks.telemetry.series import Series
+
+FORMAT = "recording/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was measured, read back and verified."""
+
+    span: Interval
+    interval_s: float
+    series: tuple[Series, ...]
+    samples: Samples
+    history: LoadHistory
+    certificate: Certificate
+    features: FeaturesConfig
+
+    def matrix(self) -> Matrix:
+        """The recording on the judging grid."""
+        return build_from(self.series, self.samples, self.features, start_s=self.span.start_s, end_s=self.span.end_s)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Holes in the samples."""
+        return self.certificate.gaps
+
+
+def read_back(folder: Path, span: Interval, interval_s: float, features: FeaturesConfig) -> Taken:
+    """
+    Merge the load's logs, then read everything that was written, verified.
+
+    Raises:
+        StorageError: Something on disk is not what was written.
+    """
+    series, samples = read_series(folder), read_samples(folder)
+    certificate = certify(series, samples, interval_s=interval_s, span=(span.start_s, span.end_s))
+    finish(folder / "load", machine=machine_of(folder, series, samples, features, span))
+    return Taken(span, interval_s, series, samples, read_history(folder / "load"), certificate, features)
+
+
+def machine_of(folder: Path, series: Sequence[Series], samples: Samples, features: FeaturesConfig, span: Interval) -> Machine:
+    """Steal, the load of processes that are not part of the experiment, and clock jumps, by second."""
+    seconds = np.arange(int(span.start_s) - 60, int(span.end_s) + 2, dtype=np.int64)
+    matrix = build_from(series, samples, features, start_s=float(seconds[0]), end_s=float(seconds[-1]))
+    steal = _by_second(matrix, "node/cpu_steal_ratio", seconds)
+    unknown = np.full(len(seconds), np.nan)
+    jumps = np.zeros(len(seconds))
+    for event in read_events(folder / "collector-events.jsonl"):
+        if event["kind"] == "clock_jump" and seconds[0] <= int(event["time_s"]) <= seconds[-1]:
+            jumps[int(event["time_s"]) - seconds[0]] = abs(float(event["by_s"]))
+    return Machine(second=seconds, steal_ratio=steal, other_load_ratio=unknown, clock_jump_s=jumps)
+
+
+def _by_second(matrix: Matrix, name: str, seconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    values = np.full(len(seconds), np.nan)
+    if matrix.has(name):
+        place = np.floor(matrix.time_s).astype(np.int64) - seconds[0]
+        inside = (place >= 0) & (place < len(seconds))
+        values[place[inside]] = matrix.column(name)[inside]
+    return values
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events in a JSON-lines file, without a torn last line; none when there is no file."""
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def complete(gaps: Sequence[Gap], trials: Sequence[Trial], grace_s: float, ended_early: bool) -> bool:
+    """Whether the planned span was recorded to its end and every gap lies inside [requested, back to normal + grace] of a fault."""
+    spans = [
+        Interval(trial.windows.requested, trial.windows.back_to_normal + grace_s)
+        for trial in trials
+        if trial.windows.back_to_normal is not None and trial.windows.back_to_normal >= trial.windows.requested
+    ]
+    return not ended_early and all(any(span.covers(Interval(gap.start_s, gap.end_s)) for span in spans) for gap in gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is written down beside the data."""
+
+    name: str
+    role: str
+    seed: int
+    planned_s: float
+    edges: Sequence[tuple[str, str]]
+    begun: dict[str, float]
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    modules: dict[str, str]
+    processes: dict[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def write_ledgers(folder: Path, taken: Taken, trials: Sequence[Trial], about: Circumstances, *, whole: bool) -> dict[str, Any]:
+    """
+    Write ``gaps.json``, ``degraded.json`` and ``recording.json``; the facts of the latter.
+
+    Samples before the span (warm-up) and after it stay in the folder; the span says what counts.
+    """
+    degraded = [
+        {"second": int(second), "reasons": list(reasons)}
+        for second, reasons in zip(taken.history.second, taken.history.reasons, strict=True)
+        if reasons and int(second) + 1 >= taken.span.start_s and second <= taken.span.end_s
+    ]
+    write_json(folder / "gaps.json", gaps_json(taken.gaps, interval_s=taken.interval_s))
+    write_json(folder / "degraded.json", degraded)
+    facts = {
+        "format": FORMAT,
+        "name": about.name,
+        "role": about.role,
+        "status": "complete" if whole else "incomplete",
+        "start": iso(taken.span.start_s),
+        "end": iso(taken.span.end_s),
+        "length_s": round(taken.span.length_s, 3),
+        "planned_s": about.planned_s,
+        "begun": about.begun,
+        "seed": about.seed,
+        "interval_s": taken.interval_s,
+        "judged_by": taken.features.model_dump(mode="json"),
+        "series": len(taken.series),
+        "samples": len(taken.samples.value),
+        "gaps": len(taken.gaps),
+        "degraded_s": len(degraded),
+        "trials": len(trials),
+        "certificate": taken.certificate.to_json(),
+        "edges": [list(edge) for edge in about.edges],
+        "machine": about.machine,
+        "versions": about.versions,
+        "recorded_by": about.modules,
+        "processes": about.processes,
+        "notes": list(about.notes),
+    }
+    write_json(folder / "recording.json", facts)
+    return facts
+
+
+def keep_outputs(folder: Path, state_dir: Path) -> None:
+    """Move the services' output and the deployment's events into the recording; drop what only the run itself needed."""
+    if (state_dir / "logs").is_dir():
+        shutil.copytree(state_dir / "logs", folder / "logs", dirs_exist_ok=True)
+    for name in ("events.jsonl", "supervisor.log"):
+        if (state_dir / name).is_file():
+            shutil.copy2(state_dir / name, folder / name)
+    if (state_dir / "journal" / "faults.jsonl").is_file():
+        shutil.copy2(state_dir / "journal" / "faults.jsonl", folder / "journal.jsonl")
+    for pattern in ("load/raw-*.jsonl", "load/generator-*.json", "load/generator.log"):
+        for path in folder.glob(pattern):
+            path.unlink()

@@ -1,0 +1,76 @@
+"""What decides a recording: the sections of the document that it depends on, and the data files that they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.app.config import AppConfig
+from tasks.app.files import app_of
+from tasks.app.model import App
+from tasks.base.files import canonical_json
+from tasks.base.model import Strict
+from tasks.cluster.config import ClusterConfig
+from tasks.faults.config import FaultsConfig
+from tasks.load.config import JourneySet, LoadConfig
+from tasks.load.files import journey_set
+from tasks.recordings.config import RecordingEntry
+from tasks.telemetry.config import TelemetryConfig
+
+
+class RecordingSettings(Strict):
+    """Everything that can change a measurement, and nothing else: the content of a recording's cache key."""
+
+    cluster: ClusterConfig
+    """Where."""
+    app: AppConfig
+    """What."""
+    load: LoadConfig
+    """Used how."""
+    telemetry: TelemetryConfig
+    """Sampled how."""
+    entry: RecordingEntry
+    """Name, role and length."""
+    faults: FaultsConfig | None
+    """Broken how; None but for the role ``faults``."""
+    seed: int
+    """Fixes order, pauses and journeys."""
+
+    def resolved_app(self) -> App:
+        """The app, read from its file where it comes with the product."""
+        return app_of(self.app)
+
+    def resolved_journeys(self) -> JourneySet:
+        """The journeys, read from their file where they come with the product."""
+        return journey_set(self.load)
+
+    @classmethod
+    def of_key(cls, key: dict[str, Any]) -> RecordingSettings:
+        """From the settings of a job."""
+        return cls.model_validate_json(canonical_json({name: key[name] for name in cls.model_fields}))
+
+
+def recording_settings(
+    *,
+    cluster: Any,
+    app: Any,
+    load: LoadConfig,
+    telemetry: TelemetryConfig,
+    entry: RecordingEntry,
+    faults: FaultsConfig | None,
+    seed: int,
+) -> dict[str, Any]:
+    """
+    The settings of a recording's job, with the content of the app and journey files that come with the product.
+
+    ``reuse_incomplete`` is left at its default: it decides about reuse, not about the measurement.
+
+    Raises:
+        DocumentError: A file that is named is missing or not valid.
+    """
+    entry = entry.model_copy(update={"reuse_incomplete": False})
+    settings = RecordingSettings(cluster=cluster, app=app, load=load, telemetry=telemetry, entry=entry, faults=faults, seed=seed)
+    files = {
+        "app": settings.resolved_app().settings.model_dump(mode="json"),
+        "journeys": settings.resolved_journeys().model_dump(mode="json"),
+    }
+    return {**settings.model_dump(mode="json"), "files": files}

@@ -1,0 +1,144 @@
+"""Shops that stay: started by ``up``, found again by their state folders, broken by hand, taken down."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.app.config import AppConfig
+from tasks.app.files import app_of
+from tasks.base.clock import iso
+from tasks.base.errors import DocumentError, TidegaugeError
+from tasks.base.files import read_json, write_json
+from tasks.base.progress import Report
+from tasks.cluster.config import LocalCluster
+from tasks.cluster.local import LocalHandle
+from tasks.faults.catalogue import KINDS, nearest
+from tasks.faults.injector import inject, open_faults, revert_all
+from tasks.faults.preflight import FaultRequest
+from tasks.recordings.deployment import deploy, state_folder
+
+FACTS = "shop.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A shop's state folder and what is known of it."""
+
+    name: str
+    state_dir: Path
+    address: str | None
+    """Where users come in; None for the shop of a recording that died."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {**asdict(self), "state_dir": str(self.state_dir)}
+
+    def inject(self, kind: str, target: str, duration_s: float, intensity: float | None, *, placebo: bool, wait: bool) -> dict[str, Any]:
+        """
+        Inject one fault; the receipt as a JSON object with times in ISO 8601.
+
+        Raises:
+            PreflightError: It was refused before anything was touched.
+            FaultActiveError: It could not be verified that the fault is over.
+        """
+        if kind not in KINDS:
+            raise DocumentError(f"there is no fault kind {kind!r}{nearest(kind, KINDS)}", next_step="tidegauge faults list")
+        strength = KINDS[kind].default_intensity if intensity is None else intensity
+        name = f"{kind.replace('_', '-')}-{secrets.token_hex(3)}"
+        request = FaultRequest(id=name, kind=kind, target=target, intensity=strength, duration_s=duration_s, placebo=placebo)
+        fault = inject(LocalHandle.attach(self.state_dir), request)
+        if wait:
+            return _with_times(asdict(fault.wait()))
+        entry = fault.entry()
+        facts = {"acknowledged": entry.wall_s("acknowledged"), "requested": fault.requested, "revert_requested": None, "reverted": None}
+        return _with_times({**asdict(request), **facts, "verified": False})
+
+
+def _with_times(receipt: dict[str, Any]) -> dict[str, Any]:
+    times = ("requested", "acknowledged", "revert_requested", "reverted")
+    return {name: iso(value) if name in times else value for name, value in receipt.items()}
+
+
+def start_standing(root: Path, app: AppConfig, cluster: LocalCluster, *, ttl_s: float | None, report: Report) -> Standing:
+    """
+    Start the app so that it outlives this process.
+
+    Raises:
+        PreflightError: It did not get ready; nothing is left running.
+    """
+    name = f"shop-{secrets.token_hex(3)}"
+    state_dir = state_folder(root, name)
+    settings = cluster if ttl_s is None else cluster.model_copy(update={"ttl_s": ttl_s})
+    try:
+        deployed = deploy(app_of(app), settings, state_dir, owned=False, report=report)
+    except BaseException:
+        _forget(Standing(name, state_dir, None))
+        raise
+    write_json(state_dir / FACTS, {"address": deployed.address})
+    return Standing(name, state_dir, deployed.address)
+
+
+def standings(root: Path) -> list[Standing]:
+    """Every shop of which there is a state folder, by name."""
+    folder = root / "live"
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
+        found.append(Standing(path.name, path, facts.get("address")))
+    return found
+
+
+def the_one(root: Path, name: str | None) -> Standing:
+    """
+    The shop called *name*, or the only one.
+
+    Raises:
+        DocumentError: There is none, or several and no name was given.
+    """
+    found = [one for one in standings(root) if name is None or one.name == name]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DocumentError(f"no shop {'is up' if name is None else f'called {name} is there'}", next_step="tidegauge up configs/demo.yaml")
+    raise DocumentError(f"several shops are up: {', '.join(one.name for one in found)}", next_step="name one with --run")
+
+
+def revert_faults(shop: Standing) -> list[str]:
+    """
+    End every active fault of *shop*; their ids.
+
+    Raises:
+        FaultActiveError: One could not be verified to be over.
+    """
+    return [entry.id for entry in revert_all(shop.state_dir)]
+
+
+def take_down(shop: Standing) -> Sequence[str]:
+    """Revert its faults, end its processes, forget its folder; what is still there, a sentence each."""
+    problems = []
+    try:
+        revert_faults(shop)
+    except TidegaugeError as error:
+        problems.append(error.message)
+    left = [f"{one.name} ({one.identity}): {one.why}" for one in LocalHandle.attach(shop.state_dir, alive=False).down()]
+    if not left and not open_faults(shop.state_dir):
+        _forget(shop)
+        return []
+    return [*problems, *left]
+
+
+def leftovers(shop: Standing) -> list[str]:
+    """What of *shop* runs though nobody looks after it."""
+    return [f"{one.name} ({one.identity}): {one.why}" for one in LocalHandle.attach(shop.state_dir, alive=False).leftovers()]
+
+
+def _forget(shop: Standing) -> None:
+    target = shop.state_dir.resolve()
+    if shop.state_dir.is_symlink():
+        shop.state_dir.unlink()
+    shutil.rmtree(target, ignore_errors=True)
