@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from tasks.base.errors import PreflightError
 from tasks.base.files import read_json, write_json
 from tasks.base.process import ProcessSpec
 
 SPEC_FILE = "spec.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,37 @@ class Deployment:
         value = read_json(state_dir / SPEC_FILE)
         processes = tuple(spec_from_json(one) for one in value["processes"])
         return cls(**{**value, "processes": processes, "restart": RestartPolicy(**value["restart"])})
+
+
+def checked(specs: Iterable[ProcessSpec]) -> tuple[ProcessSpec, ...]:
+    """
+    *specs*, if each of them can be started: names become file names, arguments go to the kernel as they are.
+
+    Raises:
+        PreflightError: Says which one is wrong, and how.
+    """
+    found = tuple(specs)
+    names = [spec.name for spec in found]
+    problems = [f"two processes are called {name!r}" for name in sorted({one for one in names if names.count(one) > 1})]
+    problems += [f"{spec.name!r}: {problem}" for spec in found for problem in _problems(spec)]
+    if problems:
+        raise PreflightError("; ".join(problems), next_step="mend the process in the document's section app")
+    return found
+
+
+def _problems(spec: ProcessSpec) -> list[str]:
+    problems = []
+    if not _NAME.fullmatch(spec.name):
+        problems.append("a name has lower-case letters, digits and dashes, at most 63")
+    if not spec.argv or not spec.argv[0]:
+        problems.append("there is no program to start")
+    if any("\0" in text for text in (*spec.argv, *spec.env.values())):
+        problems.append("an argument or variable has a NUL character")
+    if not all(_VARIABLE.fullmatch(key) for key in spec.env):
+        problems.append("a variable's name has letters, digits and underscores")
+    if spec.port is not None and not 0 < spec.port < 65_536:
+        problems.append(f"{spec.port} is not a port")
+    return problems
 
 
 def spec_to_json(spec: ProcessSpec) -> dict[str, Any]:
