@@ -57,7 +57,7 @@ def linear(values: Floats, unit: str, *, from_zero: bool = True, count: int = 3)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     low = min(low, 0.0) if from_zero else low
     if high - low <= 1e-12 * max(abs(high), abs(low), 1e-12):
-        high = low + (abs(low) or FLAT.get(unit, 1.0))
+        high = max(high, low + (abs(low) if abs(low) > 1e-12 else FLAT.get(unit, 1.0)))
     edges = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return Scale(
         min(low, float(edges[0])), max(high, float(edges[-1])), tuple((float(value), label(float(value), unit)) for value in edges)
@@ -128,8 +128,14 @@ def outline(x: Floats, y: Floats, start: float, end: float, buckets: int) -> tup
     points = inside[finite]
     if points.size > 2 * buckets:
         bucket = np.minimum(((x[points] - start) / (end - start) * buckets).astype(np.int64), buckets - 1)
-        order = np.lexsort((y[points], bucket))
-        edges = np.flatnonzero(np.diff(bucket[order], prepend=-1))
-        keep = np.unique(np.concatenate((order[edges], order[np.append(edges[1:], order.size) - 1])))
+        keep = np.union1d(_firsts(y[points], bucket, np.minimum), _firsts(y[points], bucket, np.maximum))
         points, run = points[keep], run[keep]
     return points, np.diff(run, prepend=0) > 0
+
+
+def _firsts(y: Floats, bucket: NDArray[np.int64], extreme: np.ufunc) -> NDArray[np.intp]:
+    """Where the *extreme* (minimum or maximum) of each bucket is met first; *bucket* does not fall."""
+    edges = np.flatnonzero(np.diff(bucket, prepend=-1))
+    lengths = np.diff(np.append(edges, y.size))
+    met = np.flatnonzero(y == np.repeat(extreme.reduceat(y, edges), lengths))
+    return met[np.flatnonzero(np.diff(bucket[met], prepend=-1))]

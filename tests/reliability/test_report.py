@@ -6,8 +6,10 @@ import csv
 import io
 import random
 import re
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +33,13 @@ from tasks.reporting.model import (
     ScoreHistory,
 )
 from tasks.reporting.page import render
-from tests.browser.chromium import chromium, opened
+from tests.browser.chromium import Heard, chromium, opened
 from tests.reporting.structure import parse
 from tests.reporting.synthetic import report_data
 
 HOME = "http://127.0.0.1:9"
+"""Where the attacks want to go; a test puts the address of a listening server in its place."""
+FAULT = "HTML, script, formula, NUL, path and 10 MB in labels and notes"
 ATTACKS = {
     "script": "<script>alert(1)</script>",
     "image": f"<img src={HOME}/x onerror=alert(1)>",
@@ -116,49 +120,77 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+@dataclass
+class Listener:
+    """A server that every attack wants to reach; *hits* are the paths that it was asked for."""
+
+    address: str = ""
+    hits: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A real server on a free port of the loopback."""
+    heard = Listener()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.hits.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing goes to standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        heard.address = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield heard
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def open_and_wait(browser: Browser, path: Path) -> tuple[Heard, str]:
+    """Open the page and all its folded parts, move over it, and read its first heading and its names."""
+    with opened(browser, path) as (page, heard):
+        page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+        page.mouse.move(200, 200)
+        page.wait_for_load_state("networkidle")
+        return heard, page.locator("h1").first.inner_text() + page.locator(".meta").inner_text()
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_hostile_label_is_text_in_the_browser(browser: Browser, tmp_path: Path, ledger, attack: str):
+def test_a_hostile_label_is_text_in_the_browser(browser: Browser, listener: Listener, tmp_path: Path, ledger, attack: str):
     """No dialog, no request, no broken element, no word on the console; the text itself can be read."""
     path = tmp_path / "report.html"
-    html = render(poisoned(ATTACKS[attack]))
+    html = render(poisoned(ATTACKS[attack].replace(HOME, listener.address)))
     path.write_text(html, encoding="utf-8")
-    with opened(browser, path) as (page, heard):
-        for element in page.locator("details").all():
-            element.evaluate("part => part.open = true")
-        page.mouse.move(200, 200)
-        shown = page.locator("h1").inner_text() + page.locator(".meta").inner_text()
-    start = re.sub(r"[\x00-\x1f]", lambda found: chr(0x2400 + ord(found[0])), ATTACKS[attack][:12]).replace("\u202e", "\\u202e")
-    quiet = (heard.requests, heard.dialogs, heard.console, heard.errors) == ([], [], [], [])
-    readable = start.split("\u202e")[0] in shown and parse(html).problems == [] and len(html) < 3_000_000
+    heard, told = open_and_wait(browser, path)
+    start = re.sub(r"[\x00-\x1f]", lambda found: chr(0x2400 + ord(found[0])), ATTACKS[attack][:10]).replace("\u202e", "\\u202e")
+    quiet = listener.hits == heard.requests == heard.dialogs == heard.console == heard.errors == []
+    readable = start in told and parse(html).problems == [] and len(html) < 3_000_000
 
-    ledger.count(
-        row=39,
-        fault=f"hostile labels: {attack}",
-        survived=quiet and readable,
-        figure=f"alerts {len(heard.dialogs)}; requests {len(heard.requests)}",
-    )
-    assert heard.requests == heard.dialogs == heard.console == heard.errors == []
+    figure = f"alerts {len(heard.dialogs)}; requests {len(listener.hits)}"
+    ledger.count(row=39, fault=FAULT, survived=quiet and readable, figure=figure)
+    assert quiet, heard
     assert readable
 
 
-def test_the_policy_holds_when_escaping_does_not(browser: Browser, tmp_path: Path, ledger):
-    """Raw markup put into the finished page runs nothing and fetches nothing: the second wall stands alone."""
-    raw = "".join(ATTACKS[name] for name in ("script", "image", "link", "frame", "end of title")).replace("<meta http-equiv=refresh", "<i")
+def test_the_policy_holds_when_escaping_does_not(browser: Browser, listener: Listener, tmp_path: Path, ledger):
+    """Raw markup put into the finished page runs nothing and reaches nobody: the second wall stands alone."""
+    raw = "".join(ATTACKS[name] for name in ("script", "image", "link", "end of title")).replace(HOME, listener.address)
     path = tmp_path / "report.html"
     path.write_text(render(report_data()).replace("<h1 ", f"{raw}<h1 ", 1), encoding="utf-8")
-    with opened(browser, path) as (page, heard):
-        page.wait_for_load_state("networkidle")
-        refused = [line for line in heard.console if "Content Security Policy" in line]
-    loaded = [url for url in heard.requests if url.startswith("http")]
+    heard, _ = open_and_wait(browser, path)
+    refused = [line for line in heard.console if "Content Security Policy" in line]
 
-    ledger.count(
-        row=39,
-        fault="markup past the escaping",
-        survived=not heard.dialogs and bool(refused),
-        figure=f"alerts {len(heard.dialogs)}; requests {len(loaded)}",
-    )
+    figure = f"alerts {len(heard.dialogs)}; requests {len(listener.hits)}"
+    ledger.count(row=39, fault=FAULT, survived=heard.dialogs == listener.hits == [] and bool(refused), figure=figure)
     assert heard.dialogs == []
-    assert loaded == []
+    assert listener.hits == []
     assert len(refused) >= 3
 
 
@@ -182,6 +214,6 @@ def test_a_hostile_label_is_text_in_a_spreadsheet_and_in_markdown_and_harmless_a
     path.write_text("x")
 
     survived = not computed and not tags and path.parent == tmp_path and [item.name for item in tmp_path.iterdir()] == [path.name]
-    ledger.count(row=39, fault=f"hostile labels: {attack}", survived=survived)
+    ledger.count(row=39, fault=FAULT, survived=survived)
     assert (computed, tags) == ([], [])
     assert path.resolve().parent == tmp_path.resolve()
