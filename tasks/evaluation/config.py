@@ -43,6 +43,8 @@ class EvaluationConfig(Strict):
     """Seconds of a block in which a false alarm counts once; empty: 10 (short) or 60 (long)."""
     vus_buffer_s: Seconds | None = None
     """Widest buffer around a fault in VUS-PR, in seconds; empty: 8 (short) or 60 (long)."""
+    also_events: Annotated[tuple[Literal["injected-no-impact", "not-injected"], ...], Field(strict=False)] = ()
+    """Outcomes that count as events to detect beside `impact`; empty: none, since nobody was hurt."""
     random_seeds: Annotated[int, Field(ge=1, le=1000)] = 20
     """Number of seeds over which the random row is averaged."""
     require: Requirement | None = None

@@ -24,15 +24,17 @@ def clopper_pearson(successes: float, tries: float, confidence: float = 0.95) ->
     Exact interval of a proportion (Clopper & Pearson, 1934); None without a try.
 
     Args:
-        successes: At most *tries*; a mean over seeds may be no whole number.
+        successes: At most *tries*. A mean over seeds that is no whole number takes the lower end of the whole number
+            below it and the upper end of the one above.
         tries: Number of tries.
         confidence: Coverage that the interval never falls below.
     """
     if tries <= 0:
         return None
     tail = (1 - confidence) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, tries - successes + 1))
-    high = 1.0 if successes >= tries else float(stats.beta.ppf(1 - tail, successes + 1, tries - successes))
+    below, above = math.floor(successes), math.ceil(successes)
+    low = 0.0 if below <= 0 else float(stats.beta.ppf(tail, below, tries - below + 1))
+    high = 1.0 if above >= tries else float(stats.beta.ppf(1 - tail, above + 1, tries - above))
     return Bounds(low, high)
 
 

@@ -40,8 +40,8 @@ def leakage(values: NDArray[np.floating[Any]], columns: Sequence[str], truth: Tr
     Train a classifier on all placebos but one, and see whether it knows the last.
 
     Each placebo brings the quiet rows nearest to it, as many as its own, so that a drift over the recording does not help.
-    A column is centred and scaled beside each placebo (median and interquartile range of its quiet rows; a
-    constant one by 1), clipped, and a ridge-penalised logistic regression is fitted.
+    A column is centred on the median of these quiet rows and scaled by its standard deviation over both (a constant one
+    by 1), clipped, and a ridge-penalised logistic regression is fitted.
 
     Args:
         values: The feature matrix, shape ``(n_rows, n_columns)``; NaN is taken as the quiet rows' median.
@@ -81,11 +81,12 @@ def _folds(values: NDArray[np.float64], truth: Truth) -> list[tuple[NDArray[np.f
 
 
 def _scaled(values: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    quiet = np.where(np.isnan(values[~labels]).all(axis=0), 0.0, values[~labels])
-    low, centre, high = np.nanpercentile(quiet, [25, 50, 75], axis=0)
-    scale = np.where(high > low, high - low, np.where(centre != 0, np.abs(centre), 1.0))
-    filled = np.where(np.isnan(values), centre, values)
-    scaled: NDArray[np.float64] = np.clip((filled - centre) / scale, -_CLIP, _CLIP)
+    known = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    quiet = np.where(np.isnan(known[~labels]).all(axis=0), np.nanmedian(known, axis=0), known[~labels])
+    centre = np.nanmedian(quiet, axis=0)
+    filled = np.where(np.isnan(known), centre, known)
+    spread = filled.std(axis=0)
+    scaled: NDArray[np.float64] = np.clip((filled - centre) / np.where(spread > 0, spread, 1.0), -_CLIP, _CLIP)
     return scaled
 
 

@@ -26,6 +26,8 @@ class Truth:
     """Seconds after a revert in which the fault may still show."""
     load_changing: NDArray[np.bool_] | None = None
     """Rows on ramps and steps of the load, shape ``(n_rows,)``; None: not known."""
+    also_events: tuple[str, ...] = ()
+    """Outcomes that were asked for as events beside ``impact``."""
 
     @classmethod
     def of(
@@ -36,6 +38,7 @@ class Truth:
         grace_s: float,
         degraded: ArrayLike | None = None,
         load_changing: ArrayLike | None = None,
+        also_events: Sequence[str] = (),
     ) -> Truth:
         """
         From plain values; *degraded* None: no row is; *load_changing* None: not known.
@@ -51,7 +54,7 @@ class Truth:
                 raise ValueError(f"time_s has shape {times.shape} and a mask {rows.shape}; both must be (n_rows,)")
         if len(times) > 1 and not (np.diff(times) > 0).all():
             raise ValueError("time_s must rise from row to row")
-        return cls(times, tuple(trials), bad, grace_s, changing)
+        return cls(times, tuple(trials), bad, grace_s, changing, tuple(also_events))
 
     @property
     def step_s(self) -> float:
@@ -60,8 +63,10 @@ class Truth:
 
     @property
     def impacts(self) -> tuple[Trial, ...]:
-        """The faults that users could see: the events to detect."""
-        return tuple(trial for trial in self.trials if trial.outcome == Outcome.IMPACT and not trial.placebo)
+        """The events to detect: faults that users could see, and those with outcomes that were asked for."""
+        wanted = {Outcome.IMPACT.value, *self.also_events}
+        acknowledged = (trial for trial in self.trials if trial.windows.acknowledged is not None and not trial.placebo)
+        return tuple(trial for trial in acknowledged if trial.outcome in wanted)
 
     @property
     def placebos(self) -> tuple[Trial, ...]:
