@@ -90,7 +90,7 @@ def counters(series: Sequence[Series]) -> NDArray[np.bool_]:
         base, _, suffix = one.name.rpartition("_")
         if suffix in ("count", "sum"):
             return (one.service, f"{base}_count") in names and (one.service, f"{base}_sum") in names
-        return suffix in ("total", "bucket")
+        return bool(base) and suffix in ("total", "bucket")
 
     return np.fromiter((counts(one) for one in series), dtype=bool, count=len(series))
 

@@ -30,6 +30,12 @@ def to_arrow(values: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(kinds[values.dtype.str[1:]], len(values), [None, pa.py_buffer(values)])
 
 
+def _text_to_arrow(texts: Sequence[str]) -> pa.Array:
+    raw = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, raw)], dtype=np.int64).astype(np.int32)
+    return pa.Array.from_buffers(pa.string(), len(raw), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(raw))])
+
+
 def to_numpy(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:
     """
     A column without nulls as numpy; ``to_numpy()`` would import pandas.
@@ -85,16 +91,14 @@ def write_series(path: Path, series: Sequence[Series]) -> None:
     Raises:
         StorageError: No space is left; nothing is visible at *path*.
     """
-    table = pa.Table.from_pydict(
-        {
-            "series": [one.id for one in series],
-            "name": [one.name for one in series],
-            "service": [one.service for one in series],
-            "role": [one.role for one in series],
-            "labels": [canonical_json(dict(one.labels)) for one in series],
-        },
-        schema=SERIES,
+    texts: tuple[list[str], ...] = (
+        [one.name for one in series],
+        [one.service for one in series],
+        [str(one.role) for one in series],
+        [canonical_json(dict(one.labels)) for one in series],
     )
+    numbers = np.array([one.id for one in series], dtype=np.int32)
+    table = pa.Table.from_arrays([to_arrow(numbers), *map(_text_to_arrow, texts)], schema=SERIES)
     write_table(path, table)
 
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 _QUOTED = r'"(?:[^"\\\n]|\\.)*+"'
 _PLAIN_PREFIX = re.compile(rf"[a-zA-Z_:][a-zA-Z0-9_:]*+(?:\{{(?:[a-zA-Z_][a-zA-Z0-9_]*+={_QUOTED}(?:, *|(?=\}})))*+\}})?")
-_BEFORE_VALUE = re.compile(rf'[^"{{]*+(?:\{{(?:[^"}}]|{_QUOTED})*+\}})?')
+_BEFORE_VALUE = re.compile(rf'\s*+[^"{{\s]*+\s*+(?:\{{(?:[^"}}]|{_QUOTED})*+\}})?')
 _REMEMBERED = 200_000
 
 

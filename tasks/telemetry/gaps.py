@@ -8,7 +8,7 @@ looked. Scrapes keep to a schedule within half an interval; two neighbours at le
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Gap:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; times in ISO 8601, UTC."""
-        return {**asdict(self), "start_s": iso(self.start_s), "end_s": iso(self.end_s)}
+        return {"start": iso(self.start_s), "end": iso(self.end_s), "target": self.target, "role": self.role, "missing": self.missing}
 
 
 def gaps(series: Sequence[Series], samples: Samples, *, interval_s: float, span: tuple[float, float] | None = None) -> tuple[Gap, ...]:
