@@ -92,7 +92,7 @@ class KMeans(Strict):
     """Number of centres; fewer where there are fewer training windows than twice this."""
     window_s: Seconds | None = None
     """Length of a window; unset: that of the profile, 8 s in `short` and 40 s in `long`."""
-    max_train_bytes: int = Field(default=250_000_000, ge=1_000_000)
+    max_train_bytes: int = Field(default=128_000_000, ge=1_000_000)
     """Training windows are taken at a stride, so that their matrix stays below this size."""
 
 

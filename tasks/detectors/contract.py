@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +47,26 @@ class Scene:
     resolution: NDArray[np.float64]
 
 
+class Subject:
+    """A detector and what it is tried on; most checks share one training."""
+
+    def __init__(self, detector: Detector, data: Scene) -> None:
+        self.detector = detector
+        self.data = data
+
+    def fit(self) -> FittedDetector:
+        """Train it anew."""
+        return self.detector.fit(self.data.normal, resolution=self.data.resolution, seed=SEED)
+
+    @cached_property
+    def fitted(self) -> FittedDetector:
+        """It, trained once."""
+        return self.fit()
+
+
+Promise = Callable[[Subject], tuple[bool, str]]
+
+
 def scene(seed: int = SEED) -> Scene:
     """The rows that the checks run on."""
     rng = np.random.default_rng(seed)
@@ -68,8 +89,8 @@ def check(detector: Detector) -> list[Check]:
     Returns:
         One entry a promise, in a fixed order. A promise that raises does not hold, and says what was raised.
     """
-    data = scene()
-    promises: tuple[tuple[str, Callable[[Detector, Scene], tuple[bool, str]]], ...] = (
+    subject = Subject(detector, scene())
+    promises: tuple[tuple[str, Promise], ...] = (
         ("shape", _shape),
         ("finite", _finite),
         ("deterministic", _deterministic),
@@ -85,107 +106,103 @@ def check(detector: Detector) -> list[Check]:
         ("column order", _column_order),
         ("saved and loaded", _saved_and_loaded),
     )
-    return [_tried(name, promise, detector, data) for name, promise in promises]
+    return [_tried(name, promise, subject) for name, promise in promises]
 
 
-def _tried(name: str, promise: Callable[[Detector, Scene], tuple[bool, str]], detector: Detector, data: Scene) -> Check:
+def _tried(name: str, promise: Promise, subject: Subject) -> Check:
     try:
-        return Check(name, *promise(detector, data))
+        return Check(name, *promise(subject))
     except Exception as error:
         return Check(name, ok=False, sentence=f"{type(error).__name__}: {error}")
 
 
-def _fit(detector: Detector, data: Scene, seed: int = SEED) -> FittedDetector:
-    return detector.fit(data.normal, resolution=data.resolution, seed=seed)
-
-
-def _shape(detector: Detector, data: Scene) -> tuple[bool, str]:
-    scores = _fit(detector, data).score(data.quiet)
+def _shape(subject: Subject) -> tuple[bool, str]:
+    scores = subject.fitted.score(subject.data.quiet)
     return scores.shape == (QUIET,) and scores.dtype == np.float64, f"{QUIET} rows gave {scores.dtype} scores of shape {scores.shape}"
 
 
-def _finite(detector: Detector, data: Scene) -> tuple[bool, str]:
-    scores = _fit(detector, data).score(data.broken)
+def _finite(subject: Subject) -> tuple[bool, str]:
+    scores = subject.fitted.score(subject.data.broken)
     return bool(np.isfinite(scores).all()), f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite"
 
 
-def _deterministic(detector: Detector, data: Scene) -> tuple[bool, str]:
-    first, second = (_fit(detector, data).score(data.broken) for _ in range(2))
+def _deterministic(subject: Subject) -> tuple[bool, str]:
+    first, second = subject.fitted.score(subject.data.broken), subject.fit().score(subject.data.broken)
     return bool((first == second).all()), f"two trainings with one seed differ in {int((first != second).sum())} scores"
 
 
-def _higher_is_worse(detector: Detector, data: Scene) -> tuple[bool, str]:
-    if detector.name in RANK_FREE:
+def _higher_is_worse(subject: Subject) -> tuple[bool, str]:
+    if subject.detector.name in RANK_FREE:
         return True, "a floor that ranks nothing"
-    scores = _fit(detector, data).score(data.broken)
+    scores = subject.fitted.score(subject.data.broken)
     worst, least = float(scores[:-10].max()), float(scores[-1])
     return least > worst, f"a shift of twelve deviations scores {least:.4g}, the worst quiet row {worst:.4g}"
 
 
-def _past_only(detector: Detector, data: Scene) -> tuple[bool, str]:
-    if detector.name == "random":
+def _past_only(subject: Subject) -> tuple[bool, str]:
+    if subject.detector.name == "random":
         return True, "a floor that looks at nothing"
-    fitted = _fit(detector, data)
-    whole, cut = fitted.score(data.broken), fitted.score(data.broken[:-10])
+    fitted = subject.fitted
+    whole, cut = fitted.score(subject.data.broken), fitted.score(subject.data.broken[:-10])
     same = np.allclose(whole[:-10], cut, rtol=1e-3, atol=1e-6)
     return same, "later rows change no score" if same else "a score depends on rows that came after it"
 
 
-def _input_untouched(detector: Detector, data: Scene) -> tuple[bool, str]:
-    normal, rows = data.normal.copy(), data.broken.copy()
-    fitted = detector.fit(normal, resolution=data.resolution, seed=SEED)
+def _input_untouched(subject: Subject) -> tuple[bool, str]:
+    normal, rows = subject.data.normal.copy(), subject.data.broken.copy()
+    fitted = subject.detector.fit(normal, resolution=subject.data.resolution, seed=SEED)
     fitted.score(rows)
     fitted.contributions(rows)
-    same = bool((normal == data.normal).all() and (rows == data.broken).all())
+    same = bool((normal == subject.data.normal).all() and (rows == subject.data.broken).all())
     return same, "rows are only read" if same else "rows were changed"
 
 
-def _refit_leaves_old(detector: Detector, data: Scene) -> tuple[bool, str]:
-    old = _fit(detector, data)
-    before = old.score(data.broken)
-    detector.fit(data.normal * 2 + 1, resolution=data.resolution, seed=SEED + 1)
-    same = bool((old.score(data.broken) == before).all())
+def _refit_leaves_old(subject: Subject) -> tuple[bool, str]:
+    old = subject.fitted
+    before = old.score(subject.data.broken)
+    subject.detector.fit(subject.data.normal * 2 + 1, resolution=subject.data.resolution, seed=SEED + 1)
+    same = bool((old.score(subject.data.broken) == before).all())
     return same, "a second training leaves the first alone" if same else "a second training changed the first"
 
 
-def _short_inputs(detector: Detector, data: Scene) -> tuple[bool, str]:
-    fitted = _fit(detector, data)
-    one, none = fitted.score(data.quiet[:1]), fitted.score(data.quiet[:0])
+def _short_inputs(subject: Subject) -> tuple[bool, str]:
+    fitted = subject.fitted
+    one, none = fitted.score(subject.data.quiet[:1]), fitted.score(subject.data.quiet[:0])
     ok = one.shape == (1,) and bool(np.isfinite(one).all()) and none.shape == (0,)
     return ok, f"one row gave {one.size} score, no row {none.size}"
 
 
-def _constant_column(detector: Detector, data: Scene) -> tuple[bool, str]:
-    if detector.name in BLIND:
+def _constant_column(subject: Subject) -> tuple[bool, str]:
+    if subject.detector.name in BLIND:
         return True, "by its definition it does not see a column without spread"
-    rows = data.quiet.copy()
+    rows = subject.data.quiet.copy()
     rows[-10:, CONSTANT] += 100
-    fitted = _fit(detector, data)
-    quiet, moved = float(fitted.score(data.quiet)[-1]), float(fitted.score(rows)[-1])
+    fitted = subject.fitted
+    quiet, moved = float(fitted.score(subject.data.quiet)[-1]), float(fitted.score(rows)[-1])
     return moved > quiet, f"a change in a column that was constant in training moves the score from {quiet:.4g} to {moved:.4g}"
 
 
-def _extremes(detector: Detector, data: Scene) -> tuple[bool, str]:
-    rows = np.full_like(data.quiet, np.finfo(np.float32).max)
+def _extremes(subject: Subject) -> tuple[bool, str]:
+    rows = np.full_like(subject.data.quiet, np.finfo(np.float32).max)
     rows[::2] *= -1
-    fitted = _fit(detector, data)
+    fitted = subject.fitted
     contributions = fitted.contributions(rows)
     ok = bool(np.isfinite(fitted.score(rows)).all()) and (contributions is None or bool(np.isfinite(contributions).all()))
     return ok, "the largest floats give finite scores" if ok else "the largest floats give scores that are not finite"
 
 
-def _refuses(detector: Detector, data: Scene) -> tuple[bool, str]:
-    hole = data.normal.copy()
+def _refuses(subject: Subject) -> tuple[bool, str]:
+    hole = subject.data.normal.copy()
     hole[3, 2] = np.nan
     wrong: Iterable[tuple[str, Rows, NDArray[np.float64]]] = (
-        ("NaN", hole, data.resolution),
-        ("two rows", data.normal[:2], data.resolution),
-        ("a resolution of zero", data.normal, np.zeros(COLUMNS)),
-        ("a resolution of another length", data.normal, np.ones(COLUMNS + 1)),
+        ("NaN", hole, subject.data.resolution),
+        ("two rows", subject.data.normal[:2], subject.data.resolution),
+        ("a resolution of zero", subject.data.normal, np.zeros(COLUMNS)),
+        ("a resolution of another length", subject.data.normal, np.ones(COLUMNS + 1)),
     )
     for what, rows, resolution in wrong:
         try:
-            detector.fit(rows, resolution=resolution, seed=SEED)
+            subject.detector.fit(rows, resolution=resolution, seed=SEED)
         except Exception as error:
             if not str(error):
                 return False, f"{what} is refused without a word"
@@ -194,29 +211,29 @@ def _refuses(detector: Detector, data: Scene) -> tuple[bool, str]:
     return True, "NaN, too few rows, and an impossible resolution are refused"
 
 
-def _contributions(detector: Detector, data: Scene) -> tuple[bool, str]:
-    parts = _fit(detector, data).contributions(data.broken)
+def _contributions(subject: Subject) -> tuple[bool, str]:
+    parts = subject.fitted.contributions(subject.data.broken)
     if parts is None:
         return True, "cannot say which column"
-    ok = parts.shape == data.broken.shape and bool(np.isfinite(parts).all())
+    ok = parts.shape == subject.data.broken.shape and bool(np.isfinite(parts).all())
     return ok, f"one finite number a cell, shape {parts.shape}"
 
 
-def _column_order(detector: Detector, data: Scene) -> tuple[bool, str]:
-    if detector.name not in ORDER_FREE:
+def _column_order(subject: Subject) -> tuple[bool, str]:
+    if subject.detector.name not in ORDER_FREE:
         return True, "draws random numbers a column"
     order = np.random.default_rng(SEED).permutation(COLUMNS)
-    turned = detector.fit(np.ascontiguousarray(data.normal[:, order]), resolution=data.resolution[order], seed=SEED)
-    a, b = _fit(detector, data).score(data.broken), turned.score(np.ascontiguousarray(data.broken[:, order]))
+    turned = subject.detector.fit(np.ascontiguousarray(subject.data.normal[:, order]), resolution=subject.data.resolution[order], seed=SEED)
+    a, b = subject.fitted.score(subject.data.broken), turned.score(np.ascontiguousarray(subject.data.broken[:, order]))
     same = np.allclose(a, b, rtol=1e-3, atol=1e-4)
     return same, "the order of the columns does not matter" if same else "the order of the columns changes the scores"
 
 
-def _saved_and_loaded(detector: Detector, data: Scene) -> tuple[bool, str]:
-    fitted = _fit(detector, data)
+def _saved_and_loaded(subject: Subject) -> tuple[bool, str]:
+    fitted = subject.fitted
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.skops"
         model_file.save(fitted, path)
         again = model_file.load(path)
-    same = again.name == fitted.name and bool((again.score(data.broken) == fitted.score(data.broken)).all())
+    same = again.name == fitted.name and bool((again.score(subject.data.broken) == fitted.score(subject.data.broken)).all())
     return same, "scores are equal to the last bit" if same else "a loaded model scores otherwise"

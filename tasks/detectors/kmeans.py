@@ -95,7 +95,8 @@ class KMeans:
         np.clip(scaled, -TRAINING_CLIP, TRAINING_CLIP, out=scaled)
         length = max(1, min(self.window_rows, scaled.shape[0] // 2))
         vectors = windows(scaled, length, self.settings.max_train_bytes)
-        clusters = max(1, min(self.settings.clusters, vectors.shape[0] // 2, np.unique(vectors, axis=0).shape[0]))
+        distinct = len({hash(vector.tobytes()) for vector in vectors})
+        clusters = max(1, min(self.settings.clusters, vectors.shape[0] // 2, distinct))
         labels = ClusterCentres(n_clusters=clusters, n_init=1, max_iter=100, random_state=seed).fit(vectors).labels_
         # Taken again from the labels: sums made by several threads differ in their last bits from run to run.
         centres = np.stack([vectors[labels == label].mean(axis=0, dtype=np.float64) for label in np.unique(labels)])

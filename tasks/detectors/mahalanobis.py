@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from sklearn.covariance import ledoit_wolf
 
 from tasks.detectors import config
 from tasks.detectors.base import Parts, Rows
@@ -18,6 +17,26 @@ TRAINING_CLIP = 50.0
 """Scaled training values are cut here before the covariance is taken."""
 RIDGE = 1e-2
 """Added to every variance (in squared scales), so that constant columns can be divided by."""
+
+
+def shrunk_covariance(centred: Rows) -> NDArray[np.float64]:
+    """
+    Covariance of *centred* rows ``(n, d)``, shrunk towards a multiple of the identity, ``(d, d)``.
+
+    Ledoit and Wolf (2004), "A well-conditioned estimator for large-dimensional covariance matrices". The sum over all
+    products of squared columns, which is most of the work in scikit-learn's version, is that of the squared row norms.
+    """
+    count, columns = centred.shape
+    covariance: NDArray[np.float64] = (centred.T @ centred).astype(np.float64) / count
+    mean_variance = np.trace(covariance) / columns
+    squared = np.square(covariance).sum()
+    fourth = np.square(np.einsum("ij,ij->i", centred, centred).astype(np.float64)).sum()
+    dispersion = (squared - columns * mean_variance**2) / columns
+    error = (fourth / count - squared) / (columns * count)
+    shrinkage = 0.0 if dispersion <= 0 else min(max(error, 0.0), dispersion) / dispersion
+    covariance *= 1.0 - shrinkage
+    covariance[np.diag_indices(columns)] += shrinkage * mean_variance
+    return covariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +89,7 @@ class Mahalanobis:
         np.clip(scaled, -TRAINING_CLIP, TRAINING_CLIP, out=scaled)
         mean = scaled.mean(axis=0, dtype=np.float64).astype(np.float32)
         scaled -= mean
-        covariance, _ = ledoit_wolf(scaled, assume_centered=True)
-        covariance = np.asarray(covariance, dtype=np.float64)
+        covariance = shrunk_covariance(scaled)
         covariance[np.diag_indices_from(covariance)] += RIDGE
         lower = np.linalg.cholesky(covariance)
         whitener = solve_triangular(lower, np.eye(lower.shape[0]), lower=True).T

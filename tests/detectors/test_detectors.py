@@ -10,6 +10,7 @@ from tasks.detectors.base import mean_of_largest
 from tasks.detectors.ewma import residuals
 from tasks.detectors.floors import FittedRandom
 from tasks.detectors.kmeans import windows
+from tasks.detectors.mahalanobis import shrunk_covariance
 from tasks.detectors.registry import NAMES, descriptions, make
 from tasks.detectors.scaling import Scaler
 
@@ -119,6 +120,17 @@ def test_mahalanobis_agrees_with_the_covariance_it_was_given():
     point = np.array([[3, 0, 0, 0]], dtype=np.float32)
 
     assert fitted.score(point)[0] == pytest.approx(9, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(60, 200), (2000, 12)])
+def test_shrinkage_is_that_of_scikit_learn(shape):
+    """The short formula gives the covariance of the long one."""
+    from sklearn.covariance import ledoit_wolf
+
+    rows = normal(*shape) @ np.random.default_rng(1).normal(size=(shape[1], shape[1])).astype(np.float32)
+    rows -= rows.mean(axis=0)
+
+    assert shrunk_covariance(rows) == pytest.approx(ledoit_wolf(rows.astype(np.float64), assume_centered=True)[0], rel=1e-3, abs=1e-3)
 
 
 def test_mahalanobis_learns_from_fewer_rows_than_columns():
