@@ -23,6 +23,9 @@ from tasks.load.tables import requests_table, seconds_table
 CHUNK = 3600
 """Seconds whose requests are turned into a table at a time."""
 
+LONGEST_HOLE_S = 7 * 86_400
+"""A longer hole is a clock that was set, not a generator that was away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -47,7 +50,7 @@ def finish(out: Path, *, machine: Machine | None = None) -> Finished:
         machine: What the machine did meanwhile, when known.
 
     Raises:
-        StorageError: There is no second in any log, or the disk is full.
+        StorageError: There is no second in any log, the clock jumped by more than a week, or the disk is full.
     """
     plan = read_plan(out / "generator-000001.json")
     reader = RawReader(out)
@@ -87,6 +90,8 @@ def _between(last: int, following: int, plan: GeneratorPlan, reader: RawReader) 
     """Rows for seconds without a log: what was planned, and nothing done."""
     if following - last <= 1 or not reader.starts:
         return []
+    if following - last > LONGEST_HOLE_S:
+        raise StorageError(f"the load's clock jumped by {(following - last) // 3600} hours", next_step=f"see {reader.out}")
     curve = plan.line.curve()
     seconds = np.arange(last + 1, following)
     start_s = seconds - reader.starts[0]["origin_wall_s"] + plan.offset_s

@@ -52,20 +52,26 @@ class RawSecond:
 
     second: int
     users_planned: float = 0.0
-    users_present: int = 0
     journeys_planned: float = 0.0
     journeys_started: int = 0
     journeys_completed: int = 0
     late_s: float = 0.0
     cpu_ratio: float = 0.0
     rss_bytes: int = 0
+    present: dict[int, int] = field(default_factory=dict)
+    """Users by log."""
     endpoints: dict[str, EndpointCount] = field(default_factory=dict)
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row of one log: plans are the same in every log, what was done is summed."""
+    @property
+    def users_present(self) -> int:
+        """Users of all logs together."""
+        return sum(self.present.values())
+
+    def add(self, row: Mapping[str, Any], log: int) -> None:
+        """Add a row of log number *log*: plans are the same in every log, what was done is summed."""
+        self.present[log] = max(self.present.get(log, 0), row["users_present"])
         self.users_planned = max(self.users_planned, row["users_planned"])
         self.journeys_planned = max(self.journeys_planned, row["journeys_planned"])
-        self.users_present += row["users_present"]
         self.journeys_started += row["journeys_started"]
         self.journeys_completed += row["journeys_completed"]
         self.late_s = max(self.late_s, row["late_s"])
@@ -80,9 +86,12 @@ def _add_endpoint(count: EndpointCount, values: list[Any]) -> None:
     count.requests += requests
     count.failures += failures
     count.declined += declined
-    for counts, buckets, numbers in ((count.own, own, own_counts), (count.intended, intended, intended_counts)):
-        for bucket, number in zip(buckets, numbers, strict=True):
-            counts[bucket] = counts.get(bucket, 0) + number
+    count.own = _summed(count.own, dict(zip(own, own_counts, strict=True)))
+    count.intended = _summed(count.intended, dict(zip(intended, intended_counts, strict=True)))
+
+
+def _summed(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    return {bucket: one.get(bucket, 0) + other.get(bucket, 0) for bucket in one.keys() | other.keys()} if one else other
 
 
 @dataclass(slots=True)
@@ -111,7 +120,7 @@ class RawReader:
             if second <= done:
                 self.late_rows += 1
                 continue
-            waiting.setdefault(second, RawSecond(second)).add(row)
+            waiting.setdefault(second, RawSecond(second)).add(row, log)
             if len(waiting) > 2 * KEEP_OPEN:
                 for key in sorted(waiting)[:KEEP_OPEN]:
                     done = key

@@ -123,7 +123,11 @@ class LoadRun:
         plan = plan_of(settings, curve=curve, journeys=journeys, host=host, seed=seed, raw=out / "raw-000001.jsonl")
         run = cls(plan.model_copy(update={"duration_s": duration_s, "offset_s": offset_s}), out, SystemClock())
         run._spawn()
-        run._wait_ready()
+        try:
+            run._wait_ready()
+        except BaseException:
+            run.stop(grace_s=0)  # interrupted while waiting: nothing stays behind
+            raise
         return run
 
     def _spawn(self) -> None:
