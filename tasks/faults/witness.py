@@ -1,0 +1,199 @@
+"""
+What a fault did, from measured series alone: injected or not, impact or not, first effect, back to normal.
+
+A series *leaves* its reference when it is further from it than 3 scales and further than its resolution, for at least two rows
+in succession. The reference is the median of the last 15 fault-free rows; the scale is the largest of IQR/1.349, a tenth of
+the standard deviation, 1 % of the absolute median, and the metric's resolution. Masked rows and NaN say nothing and are passed
+over. No detector's score is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base.intervals import Interval
+from tasks.base.trials import Outcome, Windows
+from tasks.faults.kind import Direction
+
+REFERENCE_ROWS = 15
+FEWEST_REFERENCE_ROWS = 5
+SCALES = 3.0
+ROWS = 2
+CALM_ROWS = 3
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """A series to look at: rows at *time_s* (ascending, wall clock), shape ``(n,)`` each; only rows with *valid* count."""
+
+    name: str
+    time_s: Floats
+    value: Floats
+    valid: Bools
+    resolution: float
+    """Smallest change that matters, in the unit of the values."""
+    direction: Direction = "either"
+    returns: bool = True
+    """Whether it is expected back after the fault."""
+
+    def known(self) -> Bools:
+        """Rows that say something."""
+        return self.valid & np.isfinite(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a series was before the fault, and by how much it may differ and still count as normal."""
+
+    centre: float
+    scale: float
+    band: float
+    """max(3 scales, resolution)."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one trial did."""
+
+    outcome: Outcome | None
+    """None for a placebo."""
+    first_effect: float | None
+    """Wall time of the first row in which a witness was outside; None: never."""
+    back_to_normal: float | None
+    """Wall time of the first row from which witnesses and callers stayed inside; None: not seen."""
+    witness: str | None
+    """The witness that left, else the usual one."""
+    note: str = ""
+
+
+def reference(series: Indicator, before_s: float, excluded: Iterable[Interval]) -> Reference | None:
+    """
+    The reference of *series* at *before_s*: its last 15 known rows earlier than that and outside *excluded* (earlier faults).
+
+    None when fewer than 5 such rows exist.
+    """
+    usable = series.known() & (series.time_s < before_s)
+    for span in excluded:
+        usable &= ~((series.time_s >= span.start_s) & (series.time_s <= span.end_s))
+    rows = series.value[usable][-REFERENCE_ROWS:].astype(np.float64)
+    if len(rows) < FEWEST_REFERENCE_ROWS:
+        return None
+    centre = float(np.median(rows))
+    low, high = np.percentile(rows, (25, 75))
+    scale = max(float(high - low) / 1.349, 0.1 * float(np.std(rows)), 0.01 * abs(centre), series.resolution)
+    return Reference(centre, scale, max(SCALES * scale, series.resolution), len(rows))
+
+
+def outside(series: Indicator, ref: Reference) -> Bools:
+    """Rows, shape ``(n,)``, that are further from the reference than the band in the series' direction; unknown rows are not."""
+    with np.errstate(invalid="ignore"):
+        away = series.value - ref.centre
+        if series.direction == "down":
+            away = -away
+        elif series.direction == "either":
+            away = np.abs(away)
+        return np.asarray(series.known() & (away > ref.band), dtype=np.bool_)
+
+
+def left_rows(series: Indicator, ref: Reference) -> NDArray[np.intp]:
+    """Indices of known rows that are outside together with a known neighbour: single rows are noise."""
+    known = np.flatnonzero(series.known())
+    away = outside(series, ref)[known]
+    paired = np.zeros(len(away), dtype=bool)
+    if len(away) >= ROWS:
+        both = away[1:] & away[:-1]
+        paired[1:] |= both
+        paired[:-1] |= both
+    return known[paired]
+
+
+def first_leave(series: Indicator, ref: Reference, window: Interval) -> float | None:
+    """Wall time of the first of at least two rows in succession inside *window* that are outside; None: there are none."""
+    inside = (series.time_s >= window.start_s) & (series.time_s <= window.end_s)
+    seen = Indicator(series.name, series.time_s, series.value, series.valid & inside, series.resolution, series.direction)
+    rows = left_rows(seen, ref)
+    return float(series.time_s[rows[0]]) if len(rows) else None
+
+
+def returned_to_normal(watched: Sequence[tuple[Indicator, Reference]], since_s: float, until_s: float = np.inf) -> float | None:
+    """
+    Wall time of the first row from which every series stays inside its band, up to *until_s* or the last row there is.
+
+    A series counts once it has 3 known rows inside after it last left (or after *since_s*); None while one has not. Used on
+    the series so far, it says whether the next fault may start.
+    """
+    moments = []
+    for series, ref in watched:
+        rows = np.flatnonzero(series.known() & (series.time_s >= since_s) & (series.time_s <= until_s))
+        away = np.intersect1d(left_rows(series, ref), rows)
+        calm = rows[rows > away[-1]] if len(away) else rows
+        if len(calm) < CALM_ROWS or outside(series, ref)[calm[-1]]:
+            return None
+        moments.append(float(series.time_s[calm[0]]))
+    return max(moments, default=since_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The series that speak about one trial."""
+
+    witnesses: Sequence[Indicator]
+    """Of the kind, the usual one first; one of them must leave."""
+    users: Sequence[Indicator]
+    """What users see: the load generator's error ratio, p95 and achieved share, direct callers' error ratio and p95."""
+    callers: Sequence[Indicator] = ()
+    """What must be back to normal as well, before the next fault."""
+
+
+def judge(
+    evidence: Evidence, windows: Windows, *, excluded: Sequence[Interval], grace_s: float, placebo: bool, until_s: float = np.inf
+) -> Verdict:
+    """
+    The verdict on one trial.
+
+    Args:
+        evidence: Witnesses and users' indicators.
+        windows: Requested, acknowledged and reverted at least.
+        excluded: Other faults' spans, [requested, back to normal + grace]: no reference rows.
+        grace_s: Longest rate window in use + 2 grid steps.
+        placebo: A placebo has no outcome; whether its witness moved is said in the note.
+        until_s: Where the next trial begins: what happens later is not this one's.
+    """
+    end_s = min((windows.reverted if windows.reverted is not None else windows.requested) + grace_s, until_s)
+    usual = evidence.witnesses[0].name if evidence.witnesses else None
+    spans, window = tuple(excluded), Interval(windows.requested, max(windows.requested, end_s))
+    known = _with_references(evidence.witnesses, windows.requested, spans)
+    if windows.acknowledged is None:
+        return Verdict(None if placebo else Outcome.NOT_INJECTED, None, None, usual, "it was never acknowledged")
+    if not known:
+        return Verdict(None if placebo else Outcome.NOT_INJECTED, None, None, usual, "its witness has no fault-free reference")
+    leaves = [(when, series.name) for series, ref in known if (when := first_leave(series, ref, window)) is not None]
+    first, witness = min(leaves, default=(None, usual))
+    watched = [*known, *_with_references(evidence.callers, windows.requested, spans)]
+    since = windows.reverted if windows.reverted is not None else windows.acknowledged
+    back = returned_to_normal([(series, ref) for series, ref in watched if series.returns], since, until_s)
+    if placebo:
+        return Verdict(None, first, back, witness, "the witness moved in a placebo" if leaves else "")
+    if not leaves:
+        return Verdict(Outcome.NOT_INJECTED, None, back, usual, "its witness did not leave the reference")
+    hit = _impact(evidence.users, windows.requested, spans, Interval(windows.acknowledged, max(windows.acknowledged, end_s)))
+    outcome = Outcome.IMPACT if hit else Outcome.INJECTED_NO_IMPACT
+    return Verdict(outcome, first, back, witness, f"impact seen in {hit[0]}" if hit else "no user-side indicator left its reference")
+
+
+def _with_references(series: Iterable[Indicator], before_s: float, excluded: Sequence[Interval]) -> list[tuple[Indicator, Reference]]:
+    found = ((one, reference(one, before_s, excluded)) for one in series)
+    return [(one, ref) for one, ref in found if ref is not None]
+
+
+def _impact(users: Iterable[Indicator], before_s: float, excluded: Sequence[Interval], window: Interval) -> list[str]:
+    """Names of the users' indicators that left, in the order given."""
+    return [one.name for one, ref in _with_references(users, before_s, excluded) if first_leave(one, ref, window) is not None]
