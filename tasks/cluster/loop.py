@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import selectors
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,7 +23,11 @@ class HasFileno(Protocol):
 
 
 class Loop:
-    """Calls back when a descriptor is ready or a moment has come; never from two places at once."""
+    """
+    Calls back when a descriptor is ready or a moment has come; never from two places at once.
+
+    A call that raises ends nothing: its traceback goes to standard error, and the next one is made.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -49,7 +55,7 @@ class Loop:
         """Call *act* now and every *interval_s*; calls that a busy or suspended machine missed are not made up for."""
 
         def again() -> None:
-            act()
+            _call(act)
             self.at(time.monotonic() + interval_s, again)
 
         self.at(time.monotonic(), again)
@@ -59,11 +65,18 @@ class Loop:
         while not until():
             timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
             for key, _ in self._selector.select(timeout):
-                if key.fd in self._selector.get_map():  # an earlier call of this turn may have closed it
-                    key.data()
+                if self._selector.get_map().get(key.fd) is key:  # an earlier call of this turn may have closed it
+                    _call(key.data)
             self._run_timers()
 
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+            _call(heapq.heappop(self._timers)[2])
+
+
+def _call(act: Act) -> None:
+    try:
+        act()
+    except Exception:  # noqa: BLE001 -- one bad reply must not take every service down
+        sys.stderr.write(traceback.format_exc())

@@ -47,7 +47,9 @@ class Server:
     def _accept(self) -> None:
         try:
             stream, _ = self._listener.accept()
-        except OSError:  # it went away again, or there are no descriptors left
+        except OSError:  # it went away again, or there are no descriptors left: let some be closed first
+            self._loop.forget(self._listener)
+            self._loop.at(time.monotonic() + 1.0, lambda: self._loop.watch(self._listener, self._accept))
             return
         if len(self._open) >= LIMIT_CONNECTIONS:
             stream.close()
