@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,28 +16,8 @@ from tasks.evaluation.exposure import FalseAlarms, averaged
 from tasks.evaluation.intervals import clopper_pearson
 from tasks.evaluation.ranges import RangeScores
 from tasks.evaluation.result import OK, DetectorResult, RecallBy
-from tasks.evaluation.thresholds import Threshold, calibrate
+from tasks.evaluation.thresholds import Calibration
 from tasks.evaluation.truth import Truth
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How thresholds are set in a run: what a detector without knowledge must go through as well."""
-
-    budget_per_day: float
-    rate_window_s: float
-    persistence_s: float
-    step_s: float
-
-    def threshold(self, scores: ArrayLike) -> Threshold:
-        """The threshold that fault-free *scores* allow; see :func:`tasks.evaluation.thresholds.calibrate`."""
-        return calibrate(
-            scores,
-            budget_per_day=self.budget_per_day,
-            rate_window_s=self.rate_window_s,
-            persistence_s=self.persistence_s,
-            step_s=self.step_s,
-        )
 
 
 def random_row(

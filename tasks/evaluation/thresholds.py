@@ -92,6 +92,26 @@ def calibrate(scores: ArrayLike, *, budget_per_day: float, rate_window_s: float,
     return Threshold(float(ordered[min(rank, n) - 1]), True, bound, n, "empirical", p_block)
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How thresholds are set in a run, the same for every detector, chance included."""
+
+    budget_per_day: float
+    rate_window_s: float
+    persistence_s: float
+    step_s: float
+
+    def threshold(self, scores: ArrayLike) -> Threshold:
+        """The threshold that fault-free *scores* allow; see :func:`calibrate`."""
+        return calibrate(
+            scores,
+            budget_per_day=self.budget_per_day,
+            rate_window_s=self.rate_window_s,
+            persistence_s=self.persistence_s,
+            step_s=self.step_s,
+        )
+
+
 def block_maxima(scores: NDArray[np.float64], *, rows: int) -> NDArray[np.float64]:
     """The largest score of each whole block of *rows* rows; a remainder and blocks without any score give none."""
     whole = scores[: len(scores) // rows * rows].reshape(-1, rows)

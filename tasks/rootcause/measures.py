@@ -25,7 +25,8 @@ class Place:
         slots = min(max(0, k - self.ahead), self.tied)
         if not self.tied:
             return 0.0
-        return 1.0 - comb(self.tied - self.true_tied, slots) / comb(self.tied, slots)
+        ways = comb(self.tied, slots)
+        return (ways - comb(self.tied - self.true_tied, slots)) / ways
 
     def reciprocal(self) -> float:
         """The expected reciprocal rank of the first true candidate when ties are broken at random."""

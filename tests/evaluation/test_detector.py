@@ -11,7 +11,7 @@ import pytest
 from tasks.base.errors import RequirementError
 from tasks.base.trials import Outcome
 from tasks.evaluation.alarms import alarms
-from tasks.evaluation.chance import Calibration, average, random_row
+from tasks.evaluation.chance import average, random_row
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.config import EvaluationConfig, Requirement, grace_s
 from tasks.evaluation.detector import detection_limits, evaluate_detector
@@ -19,7 +19,7 @@ from tasks.evaluation.power import power
 from tasks.evaluation.pretended import like_chance, pretended_trials
 from tasks.evaluation.requirement import check, shortfall
 from tasks.evaluation.result import RecallBy, failed
-from tasks.evaluation.thresholds import Threshold
+from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
 from tests.evaluation.recording import GRACE_S, scores, trial, truth
 
