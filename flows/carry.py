@@ -117,9 +117,9 @@ def _prefect() -> dict[str, Any]:
 
 def _publish(body: Mapping[str, Any]) -> None:
     """Put the tables where the Prefect UI shows them."""
-    from tasks.reporting.markdown import run_summary
+    from tasks.reporting.markdown import summary
 
-    create_markdown_artifact(key="run", markdown=run_summary(body), description=f"run {body['run']}")
+    create_markdown_artifact(key="run", markdown=summary(body), description=f"run {body['run']}")
     if body["detectors"]:
         rows = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in body["detectors"]]
         create_table_artifact(key="detectors", table=rows, description=f"detectors of run {body['run']}")

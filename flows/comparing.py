@@ -32,7 +32,8 @@ def differences(was: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, 
 def text_of(value: Mapping[str, Any]) -> str:
     """The comparison for a terminal."""
     lines = [f"{value['runs'][0]}  against  {value['runs'][1]}"]
-    lines.append(f"same recordings: {', '.join(value['same_recordings']) or "none; differences may be the recordings' own"}")
+    shared = ", ".join(value["same_recordings"]) or "none; differences may be those of the recordings"
+    lines.append(f"same recordings: {shared}")
     lines += [f"  {one['setting']}: {one['values'][0]} -> {one['values'][1]}" for one in value["settings"]] or ["  same settings"]
     for row in value["detectors"]:
         found, events = row["events_detected"], row["impact_events"]

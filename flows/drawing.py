@@ -21,9 +21,9 @@ def drawn(document: Experiment, made: Timeline) -> str:
 
 def _recording(one: PlannedRecording, curve: Curve) -> list[str]:
     step = one.length_s / WIDTH
+    when = f"starts at {minutes(one.start_s)}, lasts {minutes(one.length_s)}, warm-up {one.warmup_s:g} s"
     lines = [
-        f"{one.name} ({one.role}): starts at {minutes(one.start_s)}, lasts {minutes(one.length_s)}, "
-        f"warm-up {one.warmup_s:g} s, {one.journeys:,.0f} journeys, at most {one.users_peak:g} users",
+        f"{one.name} ({one.role}): {when}, {one.journeys:,.0f} journeys, at most {one.users_peak:g} users",
         f"  load   |{_bars(curve, one, step)}|",
     ]
     if one.trials:

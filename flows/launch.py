@@ -5,18 +5,19 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.record import acceptance
-from tasks.recordings.length import planned_s
-
-from flows.carry import REQUEST, Extent, Request, carry_out
+from flows.carry import REQUEST, Extent, Request
 from flows.document import Experiment
 from flows.evaluate import evaluate_document
 from flows.experiment import experiment
+from flows.record import record
 from flows.stages import Stages
+from flows.train import train
 from tasks.artifacts.jobs import look_up
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, PreflightError, TidegaugeError
+from tasks.record import acceptance
+from tasks.recordings.length import planned_s
 
 
 def misses(document: Experiment, store: Store, refresh: frozenset[str] = frozenset()) -> list[tuple[str, str, float]]:
@@ -48,8 +49,6 @@ def launch(
     Raises:
         TidegaugeError: What a stage raised, or what a signal made of it.
     """
-    from prefect import flow
-
     os.environ["TIDEGAUGE_STORE"] = str(store.root)
     quiet_prefect()
     if extent != "again":
@@ -60,9 +59,10 @@ def launch(
             state = evaluate_document(str(parent), document, return_state=True)
         elif extent == "everything":
             state = experiment(document, require_cached, sorted(refresh), return_state=True)
+        elif extent == "train":
+            state = train(document, require_cached, sorted(refresh), return_state=True)
         else:
-            part = flow(carry_out, name=extent, validate_parameters=False, persist_result=False)
-            state = part(document, extent, require_cached=require_cached, refresh=refresh, return_state=True)
+            state = record(document, sorted(refresh), return_state=True)
     finally:
         REQUEST.reset(token)
     return _record(state, store)
@@ -82,8 +82,7 @@ def _announce(document: Experiment, store: Store, refresh: frozenset[str], requi
 def _record(state: Any, store: Store) -> dict[str, Any]:
     if state.is_cancelled():
         run = state.data if isinstance(state.data, str) else Runs(store).ids()[-1]
-        record = Runs(store).read(run)
-        raise Cancelled(int(record["exit_code"]) - 128)
+        raise Cancelled(int(Runs(store).read(run)["exit_code"]) - 128)
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result if isinstance(result, TidegaugeError) else RuntimeError(f"{type(result).__name__}: {result}") from result

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect.states import State
+from prefect.client.schemas.objects import State
 from prefect.tasks import Task
 
 from flows.document import Experiment

@@ -141,7 +141,7 @@ def reconcile(store: Store) -> list[str]:
         if record["status"] != "running" or (process and ProcessId(**process).alive()):
             continue
         done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
-        error = f"its process ended without a word; finished and kept: {done}"
-        RunRecord(runs, record).end("failed", 1, error)
-        sentences.append(f"run {run} is marked failed: {error}")
+        why = f"its process ended without a word; finished and kept: {done}"
+        RunRecord(runs, record).end("failed", 1, why)
+        sentences.append(f"run {run} is marked failed: {why}")
     return sentences

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -25,7 +26,7 @@ from tasks.base.process import start_child, stop_group
 READY_S = 120.0
 
 
-def deployments(*, cron: str, timezone: str) -> tuple[RunnerDeployment, ...]:
+def deployments(*, cron: str, timezone: str) -> tuple[Any, ...]:
     """The deployments: one run of each at a time, further ones wait."""
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     schedule = Cron(cron, timezone=timezone, slug="baseline")
@@ -48,7 +49,7 @@ def serve_flows(store: Path, choice: ServerChoice, *, cron: str, timezone: str, 
 
 def _serve(url: str, cron: str, timezone: str, say: Callable[[str], None]) -> int:
     say(f"Prefect UI: {url.removesuffix('/api')}  (deployments: experiment, baseline-long, evaluate; Ctrl-C ends)")
-    serve(*deployments(cron=cron, timezone=timezone), limit=1, print_starting_message=False)  # type: ignore[arg-type]
+    serve(*deployments(cron=cron, timezone=timezone), limit=1, print_starting_message=False)
     return 0
 
 

@@ -1,5 +1,7 @@
 """Showing a run on the terminal: one table, and where the report is."""
 
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +20,8 @@ def text_of(record: Mapping[str, Any]) -> str:
 
     lines = [_stage_line(record)]
     if record["detectors"]:
-        lines.append(detector_table(record["detectors"]).rstrip())
-        lines += [note for note in record.get("notes", [])]
+        lines.append(_rendered(detector_table(public(record), width=110)))
+        lines += list(record.get("notes", []))
     if record["error"]:
         lines.append(f"{record['status']}: {record['error']}")
     lines.append(f"run     {record['run']}  ({record['status']})")
@@ -38,3 +40,14 @@ def _stage_line(record: Mapping[str, Any]) -> str:
     lines += [f"  {stage['name']} {stage['outcome']} in {stage['seconds']:.1f} s: {stage['why']}" for stage in ran]
     lines += [f"  {stage['name']} reused: {stage['why']}" for stage in stages if stage["outcome"] == "cached" and not ran]
     return "\n".join(lines)
+
+
+def _rendered(table: Any) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    out = StringIO()
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    Console(file=out, width=112, force_terminal=colour, no_color=not colour, highlight=False).print(table)
+    return out.getvalue().rstrip()

@@ -7,7 +7,9 @@ from typing import Any
 
 from flows.document import Experiment
 from tasks.artifacts.jobs import Job, computed
-from tasks.detectors.registry import FLOORS, family_of, settings_of
+from tasks.base.files import sha256_file
+from tasks.detectors.registry import FLOORS, descriptions, settings_of
+from tasks.features.catalogue import catalogue_path
 from tasks.recordings.config import RecordingEntry
 from tasks.recordings.settings import recording_settings
 
@@ -67,9 +69,10 @@ class Stages:
 
     def evaluate(self, inputs: Mapping[str, str]) -> Job:
         """Thresholds, alarms, and every figure of the tables."""
+        families = {one.name: one.family for one in descriptions()}
         settings = {
             "evaluation": self.experiment.evaluation.model_dump(mode="json"),
-            "detectors": [{"name": detector.name, "family": family_of(detector.name)} for detector in self.detectors],
+            "detectors": [{"name": detector.name, "family": families[detector.name]} for detector in self.detectors],
             "roles": self.roles,
             "seed": self.experiment.seed,
             **self._features(),
@@ -87,10 +90,8 @@ class Stages:
         return computed(CODE["report"], **self._common("report", "report"), inputs=dict(inputs), settings=settings)
 
     def _features(self) -> dict[str, Any]:
-        from tasks.features.catalogue import catalogue_digest
-
         features = self.experiment.features
-        return {"features": features.model_dump(mode="json"), "catalogue_sha256": catalogue_digest(features.catalogue)}
+        return {"features": features.model_dump(mode="json"), "catalogue_sha256": sha256_file(catalogue_path(features.catalogue))}
 
     @property
     def roles(self) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """
-Does a run's evaluation still stand? Answered from the record and the files alone, before Prefect or any
-library is imported: every byte of what was computed, the inputs' digests, the code, the library versions.
+Does a run's evaluation still stand?
+
+Answered from the record and the files alone, before Prefect or any library is imported: every byte of what was computed,
+the inputs' digests, the code, the library versions.
 """
 
 from collections.abc import Mapping

@@ -6,14 +6,13 @@ from typing import Any
 
 from flows.document import Experiment
 from tasks.app.files import app_of
-from tasks.app.model import App
 from tasks.base.yaml_source import Mistake, refuse
 from tasks.evaluation.config import grace_s
-from tasks.faults.config import FaultsConfig
-from tasks.faults.schedule import PlannedTrial, Site, plan_trials, problems
-from tasks.load.journey import journeys_of
+from tasks.faults.schedule import PlannedTrial, Settling, length_s, plan_trials, refusals
+from tasks.load.journey import journeys_of, shipped_folders
 from tasks.load.shapes import curve_of, planned_journeys
 from tasks.recordings.length import DEPLOY_S, measured_s
+from tasks.recordings.planning import app_facts
 
 TRAINING_S = 15.0
 """Training, scoring, evaluation and report of a short run, and a server that starts, measured on two cores."""
@@ -60,18 +59,18 @@ def timeline(document: Experiment, source: str) -> Timeline:
         DocumentError: It could be recorded but not believed: every reason is listed.
     """
     app = app_of(document.app)
-    curve = curve_of(document.load.users, (Path(source).parent,))
-    mistakes: list[Mistake] = []
+    curve = curve_of(document.load.users, (Path(source).parent, *shipped_folders()))
     trials: tuple[PlannedTrial, ...] = ()
     if document.faults is not None:
-        mistakes = [Mistake(1, 1, "faults", text) for text in fault_problems(document, app, document.faults)]
-        if not mistakes:
-            trials = plan_trials(document.faults, seed=document.seed)
-    if mistakes:
-        raise refuse(source, mistakes)
+        facts, quiet = app_facts(app, journeys_of(document.load)), settling(document)
+        if problems := refusals(document.faults, facts, quiet):
+            raise refuse(source, [mistake(text) for text in problems])
+        trials = plan_trials(document.faults, facts, quiet, document.seed)
     planned, clock = [], 0.0
     for entry in document.recordings:
-        length = measured_s(entry, document.faults) if entry.role != "faults" else trials[-1].end_s
+        length = measured_s(entry, None)
+        if entry.role == "faults" and document.faults is not None:
+            length = length_s(trials, document.faults)
         begin = clock + DEPLOY_S + entry.warmup_s
         journeys = planned_journeys(curve, document.load.journeys_per_user_per_s, entry.warmup_s, entry.warmup_s + length)
         planned.append(
@@ -86,22 +85,13 @@ def timeline(document: Experiment, source: str) -> Timeline:
     return Timeline(tuple(planned), clock + TRAINING_S, samples, int(samples * BYTES_A_SAMPLE), grace)
 
 
-def fault_problems(document: Experiment, app: App, faults: FaultsConfig) -> tuple[str, ...]:
-    """Everything that is wrong with the faults of *document*, a sentence each."""
-    return problems(faults, site_of(document, app))
-
-
-def site_of(document: Experiment, app: App) -> Site:
-    """What the schedule of faults has to know of app, load, features and evaluation."""
-    journeys = journeys_of(document.load)
-    endpoints = {request.endpoint for journey in journeys.journeys for request in journey.requests}
+def settling(document: Experiment) -> Settling:
+    """What has to fit into the quiet between two faults."""
     step = document.features.grid_s
-    return Site(
-        services=app.names,
-        entry=app.entry,
-        reached=app.reached(endpoints),
-        readiness_s=app.readiness_s,
-        rate_window_s=document.features.rate_window_s,
-        persistence_s=document.evaluation.persistence_s(step),
-        closing_s=document.evaluation.close_after * step,
-    )
+    return Settling(document.features.rate_window_s, document.evaluation.persistence_s(step), document.evaluation.close_after * step)
+
+
+def mistake(text: str) -> Mistake:
+    """A refusal of the plan as a mistake of the document: the setting stands before the first colon."""
+    setting, _, sentence = text.partition(": ")
+    return Mistake(1, 1, setting, sentence)

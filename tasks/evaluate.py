@@ -14,7 +14,7 @@ from tasks.base.parquet import read_table
 from tasks.base.trials import Trial
 from tasks.caching import stage
 from tasks.evaluation.alarms import alarms
-from tasks.evaluation.chance import Calibration, random_row
+from tasks.evaluation.chance import random_row
 from tasks.evaluation.config import EvaluationConfig, grace_s
 from tasks.evaluation.detector import evaluate_detector
 from tasks.evaluation.leakage import leakage

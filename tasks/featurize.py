@@ -30,7 +30,7 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     matrices.save(made, folder)
     degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in read_json(recording / "degraded.json")], dtype=np.int64))
     write_table(folder / "rows.parquet", pa.table({"time_s": made.time_s, "degraded": degraded}))
-    lost = [column.name for column, seen in zip(made.columns, made.valid.any(axis=0), strict=True) if not seen]
+    lost = [column.name for column, seen in zip(made.columns, np.asarray(made.valid.any(axis=0)), strict=True) if not seen]
     return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
 
 

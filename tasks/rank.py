@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,9 +41,9 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     return () if facts["edges"] else ("the app declares no call edges: evidence of edges is off",)
 
 
-def own_onsets(evaluation: dict[str, object], detector: str) -> dict[str, float | None]:
+def own_onsets(evaluation: dict[str, Any], detector: str) -> dict[str, float | None]:
     """When the alarm of *detector* opened, by trial; None: a miss."""
-    for row in evaluation["results"]:  # type: ignore[attr-defined]
+    for row in evaluation["results"]:
         if row["name"] == detector:
             return {item["trial"]: item["opened_s"] for item in row["detections"]}
     return {}
@@ -52,7 +53,7 @@ def _named(job: Job, role: str) -> list[str]:
     return [name for name, one in job.settings["roles"].items() if one == role and f"matrix:{name}" in job.inputs]
 
 
-def _history(job: Job, store: Store) -> tuple[Observed, dict[str, object]]:
+def _history(job: Job, store: Store) -> tuple[Observed, dict[str, Any]]:
     """The training recordings, end to end, degraded rows masked; and the facts of the first."""
     names = _named(job, "training")
     made = [matrices.load(store.open(job.ref(f"matrix:{name}")).folder) for name in names]

@@ -21,8 +21,9 @@ TOP = 5
 
 def compute(job: Job, store: Store, folder: Path) -> None:
     """
-    Write ``RECORDING.parquet``: ``time_s``, ``score`` (NaN: no score), and, where the detector can say, the five columns
-    that contribute most (``top_1`` ...: column index, ``share_1`` ...).
+    Write ``RECORDING.parquet``: ``time_s`` and ``score`` (NaN: no score).
+
+    Where the detector can say, also the five columns that contribute most (``top_1`` ...: column index, ``share_1`` ...).
     """
     settings = FeaturesConfig.model_validate(job.settings["features"])
     model = store.open(job.ref("model"))

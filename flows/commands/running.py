@@ -1,7 +1,7 @@
 """``run``, ``record``, ``train``, ``resume``, ``cancel``: what goes through Prefect and may touch the shop."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -153,7 +153,7 @@ def _trusted(file: Path, overrides: list[str], trust: bool) -> Experiment:
 
 def execute(
     document: Experiment,
-    extent: str,
+    extent: Literal["record", "train", "everything", "again"],
     refresh: list[str],
     common: Common,
     *,

@@ -190,16 +190,7 @@ def gc(*, yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="")] = F
     found = garbage(store)
     if yes:
         collect(store, found)
-    value = {
-        "artifacts": [str(ref) for ref in found.artifacts],
-        "staging": [str(path) for path in found.staging],
-        "bytes": found.bytes,
-        "removed": yes,
-    }
-    lines = [
-        *value["artifacts"],
-        *value["staging"],
-        f"{found.bytes:,} bytes " + ("removed" if yes else "would go; add --yes to remove them"),
-    ]
-    common.show(value, "\n".join(lines))
+    gone = [*map(str, found.artifacts), *map(str, found.staging)]
+    fate = "removed" if yes else "would go; add --yes to remove them"
+    common.show({"what": gone, "bytes": found.bytes, "removed": yes}, "\n".join([*gone, f"{found.bytes:,} bytes {fate}"]))
     return 0

@@ -194,4 +194,5 @@ def revert(
 def _receipt_line(receipt: dict[str, Any]) -> str:
     if receipt["reverted"] is None:
         return f"{receipt['id']}: {receipt['kind']} on {receipt['target']} is active since {receipt['acknowledged']}"
-    return f"{receipt['id']}: {receipt['kind']} on {receipt['target']} from {receipt['acknowledged']} to {receipt['reverted']}, reverted and verified"
+    span = f"from {receipt['acknowledged']} to {receipt['reverted']}"
+    return f"{receipt['id']}: {receipt['kind']} on {receipt['target']} {span}, reverted and verified"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -57,15 +58,15 @@ def deploy(app: App, cluster: LocalCluster, state_dir: Path, *, owned: bool, rep
     Raises:
         PreflightError: A port is taken, or a service never got ready; nothing is left running.
     """
-    own = allocate_ports(app.names, fixed=fixed_ports(app))
-    public = allocate_ports((*app.names, PROXY), taken=frozenset(own.values()))
-    metrics_port = public.pop(PROXY)
+    free = allocate_ports([*(f"own {name}" for name in app.names), *(f"public {name}" for name in app.names), PROXY])
+    own = {name: free[f"own {name}"] for name in app.names} | fixed_ports(app)
+    public, metrics_port = {name: free[f"public {name}"] for name in app.names}, free[PROXY]
     report(Progress("deploy", f"starting {len(app.names)} services"))
     specs = (
         *processes(app, own, public, state_dir / "data", sys.executable),
         proxy_spec(state_dir, own, public, metrics_port),
     )
-    handle = LocalHandle.start(state_dir, specs, entry=app.entry, proxy_ports=public, owned=owned, settings=cluster)
+    handle = LocalHandle.start(state_dir, specs, entry=app.entry, proxy_ports=public, owner_pipe=owned, settings=cluster)
     try:
         handle.wait_ready(cluster.ready_timeout_s, report=report)
     except BaseException:
@@ -98,3 +99,11 @@ def targets(app: App, own: dict[str, int], kubelet_url: str, metrics_port: int) 
         Target("harness", "harness", f"{kubelet_url}/metrics/harness"),
         Target(PROXY, "harness", f"http://127.0.0.1:{metrics_port}/metrics"),
     )
+
+
+def forget(state_dir: Path) -> None:
+    """Remove the state folder of a deployment that is down, and the link to it where there is one."""
+    target = state_dir.resolve()
+    if state_dir.is_symlink():
+        state_dir.unlink()
+    shutil.rmtree(target, ignore_errors=True)

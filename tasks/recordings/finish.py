@@ -176,6 +176,16 @@ def keep_outputs(folder: Path, state_dir: Path) -> None:
             shutil.copy2(state_dir / name, folder / name)
     if (state_dir / "journal" / "faults.jsonl").is_file():
         shutil.copy2(state_dir / "journal" / "faults.jsonl", folder / "journal.jsonl")
-    for pattern in ("load/raw-*.jsonl", "load/generator-*.json", "load/generator.log"):
+
+
+def drop_scaffolding(folder: Path) -> None:
+    """Remove what the tables hold already and what only the processes themselves needed."""
+    for pattern in ("load/raw-*.jsonl", "load/generator-*.json", "collector-config.json", "collector.json", "collector.lock"):
         for path in folder.glob(pattern):
             path.unlink()
+
+
+def last_moment(folder: Path) -> float:
+    """Time of the newest sample, seconds since 1970."""
+    samples = read_samples(folder)
+    return float(samples.time_ms.max()) / 1000 if len(samples.time_ms) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from tasks.app.config import AppConfig
@@ -12,7 +13,8 @@ from tasks.base.model import Strict
 from tasks.cluster.config import ClusterConfig
 from tasks.faults.config import FaultsConfig
 from tasks.load.config import JourneySet, LoadConfig
-from tasks.load.files import journey_set
+from tasks.load.journey import journeys_of, shipped_folders
+from tasks.load.shapes import curve_of
 from tasks.recordings.config import RecordingEntry
 from tasks.telemetry.config import TelemetryConfig
 
@@ -41,7 +43,7 @@ class RecordingSettings(Strict):
 
     def resolved_journeys(self) -> JourneySet:
         """The journeys, read from their file where they come with the product."""
-        return journey_set(self.load)
+        return journeys_of(self.load)
 
     @classmethod
     def of_key(cls, key: dict[str, Any]) -> RecordingSettings:
@@ -72,5 +74,6 @@ def recording_settings(
     files = {
         "app": settings.resolved_app().settings.model_dump(mode="json"),
         "journeys": settings.resolved_journeys().model_dump(mode="json"),
+        "users": asdict(curve_of(load.users, shipped_folders())),
     }
     return {**settings.model_dump(mode="json"), "files": files}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ from tasks.base.files import read_json, write_json
 from tasks.base.progress import Report
 from tasks.cluster.config import LocalCluster
 from tasks.cluster.local import LocalHandle
+from tasks.cluster.local import leftovers as cluster_leftovers
+from tasks.cluster.local import take_down as cluster_take_down
 from tasks.faults.catalogue import KINDS, nearest
 from tasks.faults.injector import inject, open_faults, revert_all
 from tasks.faults.preflight import FaultRequest
-from tasks.recordings.deployment import deploy, state_folder
+from tasks.recordings.deployment import deploy, forget, state_folder
 
 FACTS = "shop.json"
 
@@ -77,7 +78,7 @@ def start_standing(root: Path, app: AppConfig, cluster: LocalCluster, *, ttl_s: 
     try:
         deployed = deploy(app_of(app), settings, state_dir, owned=False, report=report)
     except BaseException:
-        _forget(Standing(name, state_dir, None))
+        forget(state_dir)
         raise
     write_json(state_dir / FACTS, {"address": deployed.address})
     return Standing(name, state_dir, deployed.address)
@@ -125,20 +126,13 @@ def take_down(shop: Standing) -> Sequence[str]:
         revert_faults(shop)
     except TidegaugeError as error:
         problems.append(error.message)
-    left = [f"{one.name} ({one.identity}): {one.why}" for one in LocalHandle.attach(shop.state_dir, alive=False).down()]
+    left = [f"{one.name} ({one.identity}): {one.why}" for one in cluster_take_down(shop.state_dir)]
     if not left and not open_faults(shop.state_dir):
-        _forget(shop)
+        forget(shop.state_dir)
         return []
     return [*problems, *left]
 
 
 def leftovers(shop: Standing) -> list[str]:
     """What of *shop* runs though nobody looks after it."""
-    return [f"{one.name} ({one.identity}): {one.why}" for one in LocalHandle.attach(shop.state_dir, alive=False).leftovers()]
-
-
-def _forget(shop: Standing) -> None:
-    target = shop.state_dir.resolve()
-    if shop.state_dir.is_symlink():
-        shop.state_dir.unlink()
-    shutil.rmtree(target, ignore_errors=True)
+    return [f"{one.name} ({one.identity}): {one.why}" for one in cluster_leftovers(shop.state_dir)]

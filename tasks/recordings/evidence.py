@@ -1,0 +1,124 @@
+"""The series that speak about a trial: its witnesses, its users, its callers, from the recording itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base.trials import Trial
+from tasks.faults.catalogue import KINDS
+from tasks.faults.kind import Column, ProxyRatio, Witness
+from tasks.faults.witness import Evidence, Indicator
+from tasks.features.matrix import Matrix
+from tasks.load.history import LoadHistory
+from tasks.recordings.live import Window
+from tasks.telemetry.samples import Samples
+from tasks.telemetry.series import Series
+
+CALLER_METRICS = ("error_ratio", "latency_p95_s")
+P95_WINDOW_S = 5
+ERROR_RESOLUTION = 0.01
+ACHIEVED_RESOLUTION = 0.1
+"""Journeys start in bursts: a smaller dip of the five-second share is how twenty users happen to fall."""
+LATENCY_RESOLUTION = (0.001, 0.15)
+"""Absolute in seconds, and as a share of the median."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A recording, or the last minutes of one, on its grid, with what only the harness sees."""
+
+    matrix: Matrix
+    series: Sequence[Series]
+    samples: Samples | Window
+    callers: dict[str, tuple[str, ...]]
+    """Who calls a service directly."""
+    history: LoadHistory | None = None
+    """None while the recording goes on."""
+
+    def evidence(self, trial: Trial) -> Evidence:
+        """What is known of *trial*; columns that the recording does not have are left out."""
+        witnesses = [one for witness in KINDS[trial.kind].witnesses if (one := self._witness(witness, trial.target)) is not None]
+        callers = [
+            one
+            for caller in self.callers.get(trial.target, ())
+            for metric in CALLER_METRICS
+            if (one := self._column(f"{caller}/{metric}", "up")) is not None
+        ]
+        return Evidence(witnesses, [*self._users(), *callers], callers)
+
+    def _witness(self, witness: Witness, target: str) -> Indicator | None:
+        name = witness.name.format(target=target)
+        if isinstance(witness, Column):
+            return self._column(name, witness.direction, witness.returns)
+        return self._ratio(witness, name, target)
+
+    def _column(self, name: str, direction: str, returns: bool = True) -> Indicator | None:
+        if not self.matrix.has(name):
+            return None
+        column = self.matrix.columns[self.matrix.names.index(name)]
+        values = self.matrix.column(name).astype(np.float64)
+        valid = np.isfinite(values)
+        centre = float(np.median(values[valid])) if valid.any() else 0.0
+        resolution = max(column.floor_abs, column.floor_ratio * abs(centre))
+        return Indicator(name, self.matrix.time_s, values, valid, resolution, direction, returns)  # type: ignore[arg-type]
+
+    def _ratio(self, witness: ProxyRatio, name: str, target: str) -> Indicator | None:
+        above = self._growth(witness.numerator, target)
+        below = self._growth(witness.denominator, target)
+        if above is None or below is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = np.where(below > 0, above / below, np.nan)
+        valid = np.isfinite(values)
+        return Indicator(name, self.matrix.time_s, values, valid, witness.resolution, witness.direction, witness.returns)
+
+    def _growth(self, name: str, target: str) -> NDArray[np.float64] | None:
+        """How much a harness counter of *target* grew over the last two rows, at each row; NaN where it is not known."""
+        found = next((s.id for s in self.series if s.role == "harness" and s.name == name and s.labels.get("service") == target), None)
+        if found is None:
+            return None
+        first, last = np.searchsorted(self.samples.series, [found, found + 1])
+        if last - first < 2:
+            return None
+        times, values = self.samples.time_ms[first:last] / 1000, self.samples.value[first:last]
+        level = np.interp(self.matrix.time_s, times, values, left=np.nan, right=np.nan)
+        growth = np.full(len(level), np.nan)
+        growth[2:] = level[2:] - level[:-2]
+        growth[growth < 0] = np.nan
+        return growth
+
+    def _users(self) -> list[Indicator]:
+        history = self.history
+        if history is None:
+            return []
+        found = [
+            self._by_second("load/error_ratio", history, history.error_ratio(), ERROR_RESOLUTION, "up"),
+            self._by_second(
+                "load/achieved_ratio", history, history.achieved_over_planned(window_s=P95_WINDOW_S), ACHIEVED_RESOLUTION, "down"
+            ),
+        ]
+        quantiles = history.endpoint_quantile(0.95, window_s=P95_WINDOW_S)
+        for place, endpoint in enumerate(history.endpoints):
+            values = quantiles[:, place]
+            known = values[np.isfinite(values)]
+            absolute, share = LATENCY_RESOLUTION
+            resolution = max(absolute, share * float(np.median(known))) if len(known) else absolute
+            found.append(self._by_second(f"load/{endpoint} p95", history, values, resolution, "up"))
+        return found
+
+    @staticmethod
+    def _by_second(name: str, history: LoadHistory, values: NDArray[np.float64], resolution: float, direction: str) -> Indicator:
+        """A row is known once its second is over."""
+        return Indicator(name, history.second + 1.0, values, np.isfinite(values), resolution, direction)  # type: ignore[arg-type]
+
+
+def callers_of(edges: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Direct callers of each service."""
+    found: dict[str, list[str]] = {}
+    for caller, callee in edges:
+        found.setdefault(callee, []).append(caller)
+    return {callee: tuple(callers) for callee, callers in found.items()}

@@ -1,0 +1,215 @@
+"""One recording, from the start of a deployment to its teardown: where cluster, app, load, telemetry and faults meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.app.model import App
+from tasks.base.clock import Clock, SystemClock
+from tasks.base.errors import LeftBehindError
+from tasks.base.intervals import Interval
+from tasks.base.progress import Progress, Report
+from tasks.base.trials import Trial
+from tasks.faults.injector import revert_all
+from tasks.load.journey import shipped_folders
+from tasks.load.runner import LoadRun
+from tasks.recordings import finish
+from tasks.recordings.deployment import Deployed, deploy, forget
+from tasks.recordings.evidence import Scene, callers_of
+from tasks.recordings.gate import Gate
+from tasks.recordings.judging import grace_of, judged
+from tasks.recordings.labels import write_labels
+from tasks.recordings.length import measured_s
+from tasks.recordings.live import LiveWindow, judging_features
+from tasks.recordings.machine import clocks, machine, versions
+from tasks.recordings.planning import planned_trials
+from tasks.recordings.settings import RecordingSettings
+from tasks.recordings.trying import Trying
+from tasks.telemetry.plan import ScrapePlan
+from tasks.telemetry.runner import Collector
+
+TAIL_S = 1.0
+"""Sampled beyond the end, so that the last row is whole."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Makes one recording in *folder*; the deployment lives in *state_dir*."""
+
+    settings: RecordingSettings
+    folder: Path
+    state_dir: Path
+    report: Report
+    modules: dict[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    kept: bool = False
+    """Whether *folder* holds a readable recording, also after an exception."""
+    _begun: dict[str, float] = field(default_factory=clocks)
+    _start_wall_s: float | None = None
+    _notes: list[str] = field(default_factory=list)
+    _processes: dict[str, Any] = field(default_factory=dict)
+    _trials: list[Trial] = field(default_factory=list)
+
+    def run(self) -> dict[str, Any]:
+        """
+        Deploy, load, wait, break, take down, and write everything down; the facts of ``recording.json``.
+
+        Whatever ends it early: faults are reverted first, then everything is taken down, then what was recorded is closed
+        as incomplete (``kept``), and the cause goes on.
+
+        Raises:
+            PreflightError: It could not start; nothing is left.
+            FaultActiveError: A fault could not be verified to be over.
+            LeftBehindError: Something is still running after the teardown.
+        """
+        app = self.settings.resolved_app()
+        trials = () if self.settings.faults is None else planned_trials(self.settings, app)
+        try:
+            with self._deployment(app) as deployed, self._telemetry(deployed) as collector, self._load(deployed) as load:
+                self._measure(app, deployed, collector, load, trials)
+        except BaseException as error:
+            if self._start_wall_s is not None:
+                self._notes.append(f"ended early: {type(error).__name__}: {error}")
+                self._close(app, ended_early=True)
+            raise
+        return self._close(app, ended_early=False)
+
+    @contextmanager
+    def _deployment(self, app: App) -> Iterator[Deployed]:
+        with ExitStack() as cleanup:
+            cleanup.callback(forget, self.state_dir)
+            deployed = deploy(app, self.settings.cluster, self.state_dir, owned=True, report=self.report)
+            cleanup.callback(self._take_down, deployed)
+            cleanup.callback(revert_all, self.state_dir)
+            self._processes = _identities(deployed)
+            yield deployed
+
+    def _take_down(self, deployed: Deployed) -> None:
+        self.report(Progress("teardown", "stopping the services"))
+        left = deployed.handle.down()
+        finish.keep_outputs(self.folder, self.state_dir)
+        if left:
+            named = ", ".join(f"{one.name} ({one.identity})" for one in left)
+            raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
+
+    @contextmanager
+    def _telemetry(self, deployed: Deployed) -> Iterator[Collector]:
+        collector = Collector.start(ScrapePlan.of(self.settings.telemetry, deployed.targets, self.folder))
+        try:
+            collector.ready()
+            yield collector
+        finally:
+            collector.stop()
+
+    @contextmanager
+    def _load(self, deployed: Deployed) -> Iterator[LoadRun]:
+        self._smoke(deployed)
+        load = LoadRun.start(
+            self.settings.load, host=deployed.address, seed=self.settings.seed, out=self.folder / "load", folders=shipped_folders()
+        )
+        try:
+            yield load
+        finally:
+            load.stop()
+
+    def _gate(self, deployed: Deployed) -> Gate:
+        entry = self.settings.entry
+        return Gate(
+            app=self.settings.resolved_app(),
+            address=deployed.address,
+            required_metrics=self.settings.telemetry.required_metrics,
+            samples=self.folder,
+            warmup_s=entry.warmup_s,
+            limit_s=max(entry.warmup_limit_s, entry.warmup_s),
+        )
+
+    def _smoke(self, deployed: Deployed) -> None:
+        self.report(Progress("warm-up", "smoke test"))
+        self._gate(deployed).smoke_test()
+
+    def _measure(self, app: App, deployed: Deployed, collector: Collector, load: LoadRun, trials: Any) -> None:
+        def keep() -> None:
+            if collector.keep():
+                self._notes.append("the collector died and was started again")
+            if (restart := load.keep()) is not None:
+                self._notes.append(f"the load generator was {restart.why} and was started again")
+
+        self._gate(deployed).pass_under_load(load.status, keep, self.clock, self.report)
+        self._start_wall_s, start_mono_s = self.clock.wall_s(), self.clock.monotonic_s()
+        trying = self._trying(app, deployed, keep)
+        entry, faults = self.settings.entry, self.settings.faults
+        try:
+            if faults is None:
+                trying.hold(start_mono_s + measured_s(entry, None), f"{entry.name}: normal operation")
+            else:
+                trying.walk(trials, start_mono_s, retry=faults.retry_not_injected)
+        finally:
+            self._trials = trying.done
+        self.clock.sleep(TAIL_S)
+
+    def _trying(self, app: App, deployed: Deployed, keep: Any) -> Trying:
+        features = judging_features(self.settings.telemetry.scrape.interval_s)
+        live = LiveWindow(self.folder, features)
+        callers = callers_of(app.edges)
+
+        def scene() -> Scene | None:
+            newest = live.refresh()
+            if newest is None:
+                return None
+            begin = max(self._start_wall_s or newest, newest - live.keep_s)
+            return Scene(live.matrix(start_s=begin, end_s=newest), live.series(), live.window, callers)
+
+        telemetry = self.settings.telemetry
+        return Trying(
+            surface=deployed.handle,
+            clock=self.clock,
+            scene=scene,
+            keep=keep,
+            report=self.report,
+            grace_s=grace_of(features.rate_window_s, features.grid_s),
+            lag_s=telemetry.flush_s + telemetry.scrape.interval_s,
+        )
+
+    def _close(self, app: App, *, ended_early: bool) -> dict[str, Any]:
+        self.report(Progress("close", "verifying what was written"))
+        assert self._start_wall_s is not None  # noqa: S101 -- only called once the span has begun
+        interval_s = self.settings.telemetry.scrape.interval_s
+        features = judging_features(interval_s)
+        end_s = finish.last_moment(self.folder) - (0.0 if ended_early else TAIL_S)
+        span = Interval(self._start_wall_s, max(self._start_wall_s, end_s))
+        taken = finish.read_back(self.folder, span, interval_s, features)
+        grace_s = grace_of(features.rate_window_s, features.grid_s)
+        scene = Scene(taken.matrix(), taken.series, taken.samples, callers_of(app.edges), taken.history)
+        trials = judged(scene, self._trials, grace_s, span.end_s)
+        write_labels(self.folder, trials)
+        whole = finish.complete(taken.gaps, trials, grace_s, ended_early)
+        facts = finish.write_ledgers(self.folder, taken, trials, self._about(app), whole=whole)
+        finish.drop_scaffolding(self.folder)
+        self.kept = True
+        return facts
+
+    def _about(self, app: App) -> finish.Circumstances:
+        entry = self.settings.entry
+        return finish.Circumstances(
+            name=entry.name,
+            role=entry.role,
+            seed=self.settings.seed,
+            planned_s=measured_s(entry, self.settings.faults),
+            edges=app.edges,
+            begun=self._begun,
+            machine=machine(),
+            versions=versions(),
+            modules=self.modules,
+            processes=self._processes,
+            notes=tuple(dict.fromkeys(self._notes)),
+        )
+
+
+def _identities(deployed: Deployed) -> dict[str, Any]:
+    services = deployed.handle.services()
+    found = {name: one.main for name, one in services.items() if one.main is not None}
+    return {name: {"pid": main.pid, "start_ticks": main.start_ticks} for name, main in found.items()}

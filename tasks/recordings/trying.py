@@ -1,0 +1,122 @@
+"""The faults of a recording, one after the other: inject, wait, revert, see it calm down, only then the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from tasks.base.clock import Clock
+from tasks.base.errors import PreflightError
+from tasks.base.progress import Progress, Report
+from tasks.base.trials import Outcome, Trial, Windows
+from tasks.faults.injector import inject
+from tasks.faults.preflight import FaultRequest
+from tasks.faults.schedule import PlannedTrial, again
+from tasks.faults.surface import FaultSurface
+from tasks.recordings.evidence import Scene
+from tasks.recordings.judging import judged_one, spans_of
+
+SETTLE_LIMIT_S = 60.0
+"""Longest wait for witness and callers to be back inside the normal band; the next trial's note says when it was not enough."""
+POLL_S = 0.25
+
+
+@dataclass(slots=True)
+class Trying:
+    """Walks through a plan of trials on a running deployment."""
+
+    surface: FaultSurface
+    clock: Clock
+    scene: Callable[[], Scene | None]
+    """The last minutes as they are on disk now; None before there is anything."""
+    keep: Callable[[], None]
+    """Looks after collector and load; called all the time."""
+    report: Report
+    grace_s: float
+    lag_s: float
+    """How far the scene may be behind: the flush interval and a scrape."""
+    done: list[Trial] = field(default_factory=list)
+
+    def walk(self, planned: Sequence[PlannedTrial], start_mono_s: float, *, retry: bool) -> None:
+        """Try every fault of *planned*; with *retry*, one more slot at the end for what was not injected."""
+        waiting = list(planned)
+        number, behind_s = len(planned), 0.0
+        while waiting:
+            plan = waiting.pop(0)
+            if plan.start_s > 0:
+                self.hold(start_mono_s + plan.start_s + behind_s, f"quiet before {plan.id}", plan)
+            trial = self.one(plan)
+            over_s = self.clock.monotonic_s()
+            self.done.append(self.settle(trial, over_s + plan.quiet_s, plan))
+            last = self.done[-1]
+            if retry and last.outcome is Outcome.NOT_INJECTED and number < 2 * len(planned) and plan in planned:
+                number += 1
+                waiting.append(again(plan, number, 0.0))
+            behind_s = (
+                max(behind_s, self.clock.monotonic_s() - start_mono_s - (plan.end_s + plan.quiet_s)) if plan.start_s > 0 else behind_s
+            )
+
+    def hold(self, until_mono_s: float, text: str, plan: PlannedTrial | None = None) -> None:
+        """Wait, and look after everything meanwhile."""
+        begun = self.clock.monotonic_s()
+        while (now := self.clock.monotonic_s()) < until_mono_s:
+            self.keep()
+            self.report(Progress("faults" if plan else "recording", text, now - begun, until_mono_s - begun))
+            self.clock.sleep(min(POLL_S, max(0.0, until_mono_s - now)))
+
+    def one(self, plan: PlannedTrial) -> Trial:
+        """Inject *plan* and wait until it is reverted and verified."""
+        request = FaultRequest(
+            id=plan.id, kind=plan.kind, target=plan.target, intensity=plan.intensity, duration_s=plan.duration_s, placebo=plan.placebo
+        )
+        requested = self.clock.wall_s()
+        trial = Trial(plan.id, plan.kind, plan.target, plan.intensity, plan.placebo, plan.duration_s, Windows(requested))
+        try:
+            fault = inject(self.surface, request, clock=self.clock)
+        except PreflightError as error:
+            outcome = None if plan.placebo else Outcome.NOT_INJECTED
+            return replace(trial, outcome=outcome, note=f"refused: {error.message}")
+        text = f"{plan.id} {plan.kind} on {plan.target}" + (" (placebo)" if plan.placebo else "")
+        try:
+            receipt = fault.wait(lambda: self._look(text, plan))
+        except BaseException:
+            fault.revert()
+            raise
+        windows = Windows(
+            requested=receipt.requested,
+            acknowledged=receipt.acknowledged,
+            revert_requested=receipt.revert_requested,
+            reverted=receipt.reverted,
+        )
+        return replace(trial, windows=windows, note=receipt.note)
+
+    def _look(self, text: str, plan: PlannedTrial) -> bool:
+        self.keep()
+        self.report(Progress("faults", text, 0, plan.duration_s))
+        return False
+
+    def settle(self, trial: Trial, quiet_until_s: float, plan: PlannedTrial) -> Trial:
+        """
+        Wait for the quiet time, then until witness and callers are back inside the normal band, at most a minute more.
+
+        Returns:
+            The trial as the live data show it: good enough to decide about a retry; the final word is spoken on the whole recording.
+        """
+        self.hold(quiet_until_s, f"quiet after {plan.id}", plan)
+        limit_s = self.clock.monotonic_s() + SETTLE_LIMIT_S
+        while True:
+            scene = self.scene()
+            seen = trial if scene is None else judged_one(scene, trial, spans_of(self.done, self.grace_s), self.grace_s)
+            calm = scene is not None and self._calm(scene, seen)
+            if calm or self.clock.monotonic_s() > limit_s or trial.windows.acknowledged is None:
+                return (
+                    seen if calm or trial.windows.acknowledged is None else replace(seen, note=f"{seen.note}; not back to normal in time")
+                )
+            self.hold(self.clock.monotonic_s() + 1.0, f"waiting until {plan.target} is back to normal", plan)
+
+    def _calm(self, scene: Scene, trial: Trial) -> bool:
+        """Whether what had to return has returned, on rows young enough to say so."""
+        newest = float(scene.matrix.time_s[-1]) if len(scene.matrix.time_s) else 0.0
+        if newest < self.clock.wall_s() - 3 * self.lag_s:
+            return False
+        return trial.windows.back_to_normal is not None
