@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from tasks.base.model import Ratio, Seconds, Strict
 
 Profile = Literal["short", "long"]
-PerDay = Annotated[float, Field(ge=0, le=86_400, strict=False)]
+PerDay = Annotated[float, Field(ge=0, le=86_400)]
 
 BLOCK_S: dict[Profile, float] = {"short": 10.0, "long": 60.0}
 """Seconds of one block in which a false alarm counts once."""
@@ -33,7 +33,7 @@ class EvaluationConfig(Strict):
 
     profile: Profile = "long"
     """`short` for recordings of minutes, `long` for hours and days: sets every length left empty here."""
-    false_alarms_per_day: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 1.0
+    false_alarms_per_day: Annotated[float, Field(gt=0, le=86_400)] = 1.0
     """Budget: false alarms a day that the threshold may cost on fault-free data."""
     persistence: Annotated[tuple[int, int], Field(strict=False)] = (2, 3)
     """An alarm opens when this many (first) of so many consecutive rows (second) exceed the threshold."""

@@ -13,7 +13,7 @@ from tasks.base.trials import Outcome
 from tasks.evaluation.alarms import alarms
 from tasks.evaluation.chance import average, random_row
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.config import EvaluationConfig, Requirement, grace_s
+from tasks.evaluation.config import EvaluationConfig, Requirement
 from tasks.evaluation.detector import detection_limits, evaluate_detector
 from tasks.evaluation.power import power
 from tasks.evaluation.pretended import like_chance, pretended_trials
@@ -274,13 +274,3 @@ def test_pretended_windows_are_judged_as_chance():
     assert like_chance(leaking, chance) is False
     with pytest.raises(ValueError, match="do not fit"):
         pretended_trials(quiet.time_s, count=100, duration_s=8, apart_s=20, rng=rng)
-
-
-def test_profiles_set_the_lengths():
-    """Short and long; what is written in the document wins."""
-    assert (SHORT.block_length_s, EvaluationConfig().block_length_s) == (10, 60)
-    assert EvaluationConfig(block_s=30).block_length_s == 30
-    assert EvaluationConfig.model_validate({"persistence": [3, 5]}).persistence_s(2.0) == 10.0
-    assert grace_s(5, 1) == 7
-    with pytest.raises(ValueError, match="needed <= among"):
-        EvaluationConfig(persistence=(4, 3))
