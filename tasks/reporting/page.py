@@ -156,7 +156,7 @@ def _cards(data: ReportData, views: list[RecordingView]) -> list[Card]:
                     tone,
                     shown(trial.note),
                     figures.trial_metrics(view, trial, data.edges) if len(cards) < CARDS else (),
-                    tuple(f"{shown(hit.detector, 40)} {seconds(hit.delay_s)}" for hit in hits),
+                    tuple(f"{shown(hit.detector, 40)} {seconds(hit.delay_s)}".replace(" ", "\u00a0") for hit in hits),
                     tuple(shown(result.detector, 40) for result in found if result.outcome in {"missed", "masked"}),
                     trial.placebo,
                     next((shown(result.reason) for result in found if result.outcome == "not-counted"), ""),

@@ -153,13 +153,14 @@ def listener() -> Iterator[Listener]:
             thread.join()
 
 
-def open_and_wait(browser: Browser, path: Path) -> tuple[Heard, str]:
-    """Open the page and all its folded parts, move over it, and read its first heading and its names."""
-    with opened(browser, path) as (page, heard):
+def open_and_wait(browser: Browser, path: Path) -> tuple[Heard, str, bool]:
+    """Open the page and all its folded parts, move over it; what was heard, its first heading and names, and whether it fits 360 pixels."""
+    with opened(browser, path, width=360) as (page, heard):
         page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
         page.mouse.move(200, 200)
         page.wait_for_load_state("networkidle")
-        return heard, page.locator("h1").first.inner_text() + page.locator(".meta").inner_text()
+        fits = page.evaluate("document.documentElement.scrollWidth") <= 360
+        return heard, page.locator("h1").first.inner_text() + page.locator(".meta").inner_text(), fits
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -168,10 +169,10 @@ def test_a_hostile_label_is_text_in_the_browser(browser: Browser, listener: List
     path = tmp_path / "report.html"
     html = render(poisoned(ATTACKS[attack].replace(HOME, listener.address)))
     path.write_text(html, encoding="utf-8")
-    heard, told = open_and_wait(browser, path)
+    heard, told, fits = open_and_wait(browser, path)
     start = re.sub(r"[\x00-\x1f]", lambda found: chr(0x2400 + ord(found[0])), ATTACKS[attack][:10]).replace("\u202e", "\\u202e")
     quiet = listener.hits == heard.requests == heard.dialogs == heard.console == heard.errors == []
-    readable = start in told and parse(html).problems == [] and len(html) < 3_000_000
+    readable = fits and start in told and parse(html).problems == [] and len(html) < 3_000_000
 
     figure = f"alerts {len(heard.dialogs)}; requests {len(listener.hits)}"
     ledger.count(row=39, fault=FAULT, survived=quiet and readable, figure=figure)
@@ -184,7 +185,7 @@ def test_the_policy_holds_when_escaping_does_not(browser: Browser, listener: Lis
     raw = "".join(ATTACKS[name] for name in ("script", "image", "link", "end of title")).replace(HOME, listener.address)
     path = tmp_path / "report.html"
     path.write_text(render(report_data()).replace("<h1 ", f"{raw}<h1 ", 1), encoding="utf-8")
-    heard, _ = open_and_wait(browser, path)
+    heard, _, _ = open_and_wait(browser, path)
     refused = [line for line in heard.console if "Content Security Policy" in line]
 
     figure = f"alerts {len(heard.dialogs)}; requests {len(listener.hits)}"
