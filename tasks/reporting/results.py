@@ -132,7 +132,7 @@ def _recall(part: Record | None) -> Cell:
     if part is None or not part.get("impact_events"):
         return undefined("no fault of this kind and intensity hurt users")
     hits, events = part["events_detected"], part["impact_events"]
-    return Cell(f"{hits}/{events}", hits / events, tone="good" if hits == events else "bad" if hits == 0 else "")
+    return Cell(f"{number(hits)}/{events}", hits / events, tone="good" if hits == events else "bad" if hits == 0 else "")
 
 
 RANKING_HEADINGS = (

@@ -65,10 +65,10 @@ def _tied(rows: list[Record]) -> str:
     return f"They are {listed([shown(str(row['name']), 40) for row in rows])}." if len(rows) > NAMED else ""
 
 
-def _of(count: int, events: int) -> str:
+def _of(count: float, events: int) -> str:
     if events == 1:
         return "the one fault that hurt users"
-    return f"all {events:,} faults that hurt users" if count == events else f"{count:,} of {events:,} faults that hurt users"
+    return f"all {events:,} faults that hurt users" if count == events else f"{number(count)} of {events:,} faults that hurt users"
 
 
 def _delay(row: Record) -> str:

@@ -89,9 +89,9 @@ def measure(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.2f}"
 
 
-def share(part: int | None, whole: int | None) -> str:
-    """``5 of 6``; ``-`` when either is None or there is nothing to share."""
-    return UNDEFINED if part is None or not whole else f"{part} of {whole}"
+def share(part: float | None, whole: int | None) -> str:
+    """``5 of 6``, ``1.35 of 6`` for a mean; ``-`` when either is None or there is nothing to share."""
+    return UNDEFINED if part is None or not whole else f"{number(part)} of {whole:,}"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -18,7 +18,7 @@ from tasks.reporting.wording import LIMIT, ratio, seconds, shown, visible
 from tests.reporting.synthetic import report_data
 
 
-def row(name: str, detected: int | None, rate: float | None = 0.0, delay: float | None = 2.0, **more: Any) -> dict[str, Any]:
+def row(name: str, detected: float | None, rate: float | None = 0.0, delay: float | None = 2.0, **more: Any) -> dict[str, Any]:
     return {
         "name": name,
         "family": "floor" if name in {"random", "norm"} else "x",
@@ -82,6 +82,17 @@ def test_none_is_a_dash_and_zero_is_zero():
     assert (by_label["Noticed"].text, by_label["False alarms a day"].text) == ("0 of 6", "0")
     assert by_label["Delay"].text == "-"
     assert by_label["Delay"].why == "undefined: fewer than half of the faults were noticed"
+
+
+def test_a_mean_over_seeds_is_shown_as_a_mean():
+    """The random row notices 1.35 faults, not 1.3499999999999999 and not 1."""
+    part = {"kind": "crash", "intensity": 1.0, "impact_events": 2, "events_detected": 0.35000000000000003}
+    run = {"detectors": [row("a", 5.0), row("random", 1.3499999999999999, recall_by=[part])]}
+
+    assert [line.cells[1].text for line in results.detectors(run).rows] == ["5 of 6", "1.35 of 6"]
+    assert results.recall_by_kind(run).rows[1].cells[1].text == "0.35/2"
+    assert verdict(run).headline.startswith("a noticed 5 of 6")
+    assert "Random scores noticed 1.35 of 6." in verdict(run).detail
 
 
 def test_recall_is_split_by_kind_and_intensity():
