@@ -91,9 +91,10 @@ def wait_gone(process: ProcessId, patience_s: float) -> bool:
 
 def _end_supervisor(state_dir: Path, supervisor: ProcessId, grace_s: float) -> None:
     try:
-        control.ask(state_dir, "shutdown", timeout_s=2.0)
+        control.ask(state_dir, "shutdown", timeout_s=1.0)
     except TidegaugeError:
-        supervisor.signal(signal.SIGTERM)
+        for signum in (signal.SIGTERM, signal.SIGCONT):  # it may have been stopped
+            supervisor.signal(signum)
     if not wait_gone(supervisor, grace_s + 3.0):
         supervisor.signal(signal.SIGKILL)
         wait_gone(supervisor, KILL_PATIENCE_S)
