@@ -78,5 +78,5 @@ class Loop:
 def _call(act: Act) -> None:
     try:
         act()
-    except Exception:  # noqa: BLE001 -- one bad reply must not take every service down
+    except Exception:  # one bad reply must not take every service down
         sys.stderr.write(traceback.format_exc())
