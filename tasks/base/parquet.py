@@ -50,7 +50,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns=None if columns is None else list(columns))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise StorageError(
             f"{path} is not the Parquet file that was written: {error}", next_step="tidegauge runs verify latest --read-data"
         ) from error

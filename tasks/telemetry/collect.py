@@ -81,7 +81,7 @@ class CollectorProcess:
         """
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(signum, self._stop.set)
+            loop.add_signal_handler(signum, self.stop)
         self._event("started", chunk=self.writer.chunk)
         self._heartbeat(alive=True)
         await self._ticks()
@@ -96,6 +96,10 @@ class CollectorProcess:
             scraper.close()
         self._event("stopped", chunk=self.writer.chunk)
         self._heartbeat(alive=False)
+
+    def stop(self) -> None:
+        """Let :meth:`run` flush and return."""
+        self._stop.set()
 
     async def _ticks(self) -> None:
         interval_s = self.plan.interval_s

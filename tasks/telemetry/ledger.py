@@ -101,6 +101,8 @@ def _entries(path: Path, since_chunk: int) -> Iterator[ChunkEntry]:
         with path.open(encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(itertools.islice(file, since_chunk, None), start=since_chunk + 1):
                 if not line.endswith("\n"):
+                    if "}" in line[:-1]:  # a torn line stops at its closing brace at the latest
+                        raise ValueError("its last line ends oddly")
                     return
                 entry = ChunkEntry.from_line(line)
                 if entry.chunk != number:
