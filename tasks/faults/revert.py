@@ -128,18 +128,20 @@ def revert(entry: JournalEntry, state_dir: Path, clock: Clock, *, patience_s: fl
     """
     End the fault of *entry* and look whether it is over; try again for *patience_s*.
 
-    Actuators are asked first and killed when they do not go within half a second. Never raises: what cannot be done is
+    Actuators are asked first and killed when they do not go within half a second. After steps were taken, two looks in a row
+    must find nothing. Never raises: what cannot be done is
     named in the result.
     """
-    end, tries = clock.monotonic_s() + patience_s, 0
+    end, tries, calm = clock.monotonic_s() + patience_s, 0, 0
     while True:
         found = observe(entry, state_dir, clock)
         steps = plan_revert(entry, found, polite=tries < POLITE_TRIES)
-        if not steps:
+        calm = 0 if steps else calm + 1
+        if calm > (tries > 0):
             return Reverted(verified=True, tries=tries)
         if clock.monotonic_s() >= end:
             return Reverted(verified=False, tries=tries, left=(*map(str, steps), *filter(None, [found.trouble])))
         for step in steps:
             take(step, state_dir)
-        tries += 1
+        tries += bool(steps)
         clock.sleep(PAUSE_S)

@@ -87,6 +87,19 @@ class SmallShop:
             until(lambda name=name: shop.get(name)[0] == 200)
         return shop
 
+    def save(self) -> Path:
+        """Write what another process needs to :meth:`attach`."""
+        facts = [[s.name, s.main.pid, s.main.start_ticks, s.port, s.proxy_port] for s in self._services.values() if s.main is not None]
+        (self.state_dir / "shop.json").write_text(json.dumps(facts))
+        return self.state_dir
+
+    @classmethod
+    def attach(cls, state_dir: Path) -> SmallShop:
+        """The shop that another process runs."""
+        facts = json.loads((state_dir / "shop.json").read_text())
+        services = {f[0]: Service(f[0], ProcessId(f[1], f[2]), f[3], f[4], entry=f[0] == "front-end") for f in facts}
+        return cls(state_dir, services)
+
     @property
     def proxy_socket(self) -> Path:
         """Where the proxy takes rules."""

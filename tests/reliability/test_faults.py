@@ -1,0 +1,391 @@
+# ruff: noqa: D102 -- the clock below does what its protocol says
+"""
+No fault outlives its stated end, whoever is killed, and whenever.
+
+Judged by the process table and the proxy's answers; the journal is only asked what it promises the next start.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.base.clock import SystemClock
+from tasks.base.errors import FaultActiveError, PreflightError
+from tasks.base.process import ProcessId
+from tasks.faults.catalogue import KINDS
+from tasks.faults.injector import inject, open_faults, revert_all
+from tasks.faults.journal import Journal
+from tasks.faults.preflight import FaultRequest
+from tasks.faults.processes import actuators_of
+from tests.faults.small_shop import ROOT, SmallShop, free_port, until
+from tests.reliability.conftest import Ledger
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+DURATION_S = 1.5
+PROMISE_S = DURATION_S + 10
+RUNNER = """
+import sys
+from pathlib import Path
+from tasks.faults.injector import inject
+from tasks.faults.preflight import FaultRequest
+from tests.faults.small_shop import SmallShop
+shop = SmallShop.attach(Path(sys.argv[1]))
+print("go", flush=True)
+inject(shop, FaultRequest(sys.argv[2], sys.argv[3], "orders", 1.0, float(sys.argv[4]))).wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallShop]:
+    """One shop for the whole file: a fault that is left behind spoils the next try."""
+    shop = SmallShop.open(tmp_path_factory.mktemp("shop") / "state")
+    yield shop
+    shop.close()
+
+
+def runner(shop: SmallShop, fault: str, kind: str) -> subprocess.Popen[bytes]:
+    """A process of its own that injects and waits, past its imports."""
+    argv = [sys.executable, "-c", RUNNER, str(shop.save()), fault, kind, str(DURATION_S)]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"go\n"
+    return process
+
+
+def healthy(shop: SmallShop, fault: str) -> bool:
+    """Nothing of *fault* is left: no actuator, nothing stopped, quick right answers."""
+    shop.reap()
+    if actuators_of(shop.state_dir / "journal", fault) or "T" in shop.states("orders"):
+        return False
+    return all(status == 200 and seconds < 0.25 for status, seconds in (shop.get("orders", 1.0) for _ in range(3)))
+
+
+def restarted(shop: SmallShop, fault: str) -> bool:
+    """As :func:`healthy`, with the service started again when it is dead, as a supervisor would."""
+    main = shop.services()["orders"].main
+    if main is None or not main.alive():
+        shop.reap()
+        shop.start("orders")
+        return False
+    return healthy(shop, fault)
+
+
+def seconds_until_over(shop: SmallShop, fault: str, start: float) -> float | None:
+    """Seconds from *start* to the last moment at which anything of the fault was seen; None: beyond the promise."""
+    calm_since: float | None = None
+    while time.monotonic() - start < PROMISE_S + 5:
+        if restarted(shop, fault):
+            calm_since = calm_since or time.monotonic()
+            if time.monotonic() - max(calm_since, start + DURATION_S) > 0.5:
+                return calm_since - start
+        else:
+            calm_since = None
+        time.sleep(0.03)
+    return None
+
+
+def closed(shop: SmallShop, fault: str) -> bool:
+    """The journal knows that *fault* is over, or nothing of it."""
+    return all(entry.id != fault for entry in open_faults(shop.state_dir))
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_fault_ends_though_its_runner_is_killed(shop: SmallShop, kind: str, rng: random.Random, ledger: Ledger):
+    """SIGKILL of the injecting process at any moment: over within duration + 10 s, and the journal says so."""
+    slowest = 0.0
+    for attempt in range(2):
+        fault = f"row23-{kind.replace('_', '-')}-{attempt}"
+        process = runner(shop, fault, kind)
+        start = time.monotonic()
+        time.sleep(rng.choice((rng.uniform(0, 0.5), rng.uniform(0, DURATION_S + 0.5))))
+        process.kill()
+        process.communicate()
+        took = seconds_until_over(shop, fault, start)
+        over = took is not None and took <= PROMISE_S
+        told = settled(lambda fault=fault: closed(shop, fault), 16) if guarded(shop, fault) else reported(shop, fault)
+        slowest = max(slowest, took or 999.0)
+        ledger.count(
+            row=23, fault="runner killed -9", survived=over and told, figure=f"slowest {slowest:.1f} s for a fault of {DURATION_S} s"
+        )
+        assert over, f"{kind}: {took} s"
+        assert told
+
+
+def guarded(shop: SmallShop, fault: str) -> bool:
+    """Whether a guard was there before the runner died."""
+    entry = Journal(shop.state_dir).entry(fault)
+    return entry is not None and entry.guard is not None
+
+
+def reported(shop: SmallShop, fault: str) -> bool:
+    """Killed before there was a guard: nothing may have acted, and the next start says so and closes it."""
+    entry = Journal(shop.state_dir).entry(fault)
+    told = entry is None or (not entry.acted and not closed(shop, fault))
+    revert_all(shop.state_dir)
+    return told and closed(shop, fault)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_fault_ends_though_everything_of_it_is_killed_in_any_order(shop: SmallShop, kind: str, rng: random.Random, ledger: Ledger):
+    """SIGKILL of runner, guard and actuator in a drawn order within milliseconds, and the emergency stop closes the journal."""
+    for attempt in range(3):
+        fault = f"row23-all-{kind.replace('_', '-')}-{attempt}"
+        process = runner(shop, fault, kind)
+        start = time.monotonic()
+        settled(lambda fault=fault: "acting" in getattr(Journal(shop.state_dir).entry(fault), "events", {}), 12)
+        time.sleep(rng.uniform(0, 1.0))
+        entry = Journal(shop.state_dir).entry(fault)
+        assert entry is not None
+        victims = [ProcessId(process.pid, -1), entry.guard, *actuators_of(shop.state_dir / "journal", fault)]
+        rng.shuffle(victims)
+        for victim in victims:
+            if victim is not None:
+                process.kill() if victim.pid == process.pid else victim.signal(signal.SIGKILL)
+            time.sleep(rng.choice((0.0, rng.uniform(0, 0.03))))
+        process.communicate()
+        took = seconds_until_over(shop, fault, start)
+        over = took is not None and took <= PROMISE_S
+        revert_all(shop.state_dir)
+        ledger.count(row=23, fault="runner, guard and actuator killed -9", survived=over and closed(shop, fault))
+        assert over, f"{kind}: {took} s"
+
+
+def settled(condition: Callable[[], bool], limit_s: float) -> bool:
+    """Whether *condition* comes true within *limit_s*."""
+    try:
+        until(condition, limit_s)
+    except AssertionError:
+        return False
+    return True
+
+
+STOPPER = """
+import os, signal, sys, time
+os.kill(int(sys.argv[1]), signal.SIGSTOP)
+print("go", flush=True)
+while True:
+    os.kill(int(sys.argv[1]), signal.SIGSTOP)
+    time.sleep(0.002)
+"""
+
+
+def test_a_revert_that_does_not_work_is_never_called_one(shop: SmallShop, ledger: Ledger):
+    """Somebody keeps stopping the service: exit 5 with the command, no further fault, and a true end once he has gone."""
+    fault = inject(shop, FaultRequest("row25-stop", "pause", "orders", 1.0, 60.0))
+    main = shop.services()["orders"].main
+    assert main is not None
+    hostile = subprocess.Popen([sys.executable, "-c", STOPPER, str(main.pid)], stdout=subprocess.PIPE)
+    try:
+        assert hostile.stdout is not None
+        assert hostile.stdout.readline() == b"go\n"
+        with pytest.raises(FaultActiveError, match="THE FAULT MAY STILL BE ACTIVE") as told:
+            fault.revert()
+        with pytest.raises(FaultActiveError):
+            inject(shop, FaultRequest("row25-next", "latency", "payment", 1.0, 1.0))
+        honest = "T" in shop.states("orders") and not closed(shop, "row25-stop")
+    finally:
+        hostile.kill()
+        hostile.communicate()
+    revert_all(shop.state_dir)
+    over = healthy(shop, "row25-stop") and closed(shop, "row25-stop")
+    ledger.count(row=25, fault="service stopped again and again", survived=honest and over, figure="false reverted 0")
+    assert told.value.exit_code == 5
+    assert told.value.next_step is not None
+    assert honest
+    assert over
+
+
+def test_a_silent_proxy_is_not_taken_for_a_cleared_rule(shop: SmallShop, ledger: Ledger):
+    """The proxy is stopped: whether the rule is gone is unknown, and said so; when it goes on, the rule is cleared."""
+    fault = inject(shop, FaultRequest("row25-proxy", "http_errors", "orders", 1.0, 120.0))
+    assert shop.proxy is not None
+    shop.proxy.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(FaultActiveError, match="does not answer"):
+            fault.revert()
+        honest = not closed(shop, "row25-proxy")
+    finally:
+        shop.proxy.send_signal(signal.SIGCONT)
+    revert_all(shop.state_dir)
+    over = healthy(shop, "row25-proxy")
+    ledger.count(row=25, fault="proxy does not answer", survived=honest and over, figure="false reverted 0")
+    assert honest
+    assert over
+
+
+@pytest.mark.parametrize("kind", ["pause", "latency", "memory_leak"])
+def test_a_service_or_proxy_that_was_replaced_is_reverted_too(shop: SmallShop, kind: str, ledger: Ledger):
+    """The target dies (pid gone), is started again, the proxy is restarted: the revert is verified, strangers are left alone."""
+    fault = inject(shop, FaultRequest(f"row25-gone-{kind.replace('_', '-')}", kind, "orders", 1.0, 60.0))
+    main = shop.services()["orders"].main
+    assert main is not None
+    assert shop.proxy is not None
+    main.signal(signal.SIGKILL)
+    shop.proxy.kill()
+    shop.proxy.wait()
+    shop.proxy_socket.unlink(missing_ok=True)
+    until(lambda: not main.alive())
+    shop.reap()
+    shop.start("orders")
+    shop.start_proxy()
+    receipt = fault.revert()
+    until(lambda: shop.get("orders")[0] == 200)
+    over = receipt.verified and healthy(shop, fault.request.id)
+    ledger.count(row=25, fault="target and proxy replaced", survived=over, figure="false reverted 0")
+    assert over
+
+
+def test_a_target_that_is_not_ours_is_refused_before_the_first_write(shop: SmallShop, ledger: Ledger):
+    """Unknown and entry services, strangers' pids and ports: a sentence, no record, no process."""
+    known = dict(shop.services())
+    orders = known["orders"]
+    stranger = subprocess.Popen(["sleep", "60"])
+    tampered = [
+        known,
+        known,
+        {**known, "orders": orders.__class__("orders", ProcessId(1, 1), orders.port, orders.proxy_port)},
+        {**known, "orders": orders.__class__("orders", None, orders.port, orders.proxy_port)},
+        {**known, "orders": orders.__class__("orders", _identity(stranger.pid), orders.port, orders.proxy_port)},
+        {**known, "orders": orders.__class__("orders", orders.main, orders.port, free_port())},
+        {**known, "orders": orders.__class__("orders", orders.main, free_port(), orders.proxy_port)},
+    ]
+    targets = ["kube-system", "front-end", *["orders"] * 5]
+    started, size = len(shop.children), Journal(shop.state_dir).size()
+    try:
+        for number, (services, target) in enumerate(zip(tampered, targets, strict=True)):
+            shop._services = services
+            kind = "latency" if number > 4 else "pause"
+            refused = False
+            try:
+                inject(shop, FaultRequest(f"row26-{number}", kind, target, 1.0, 1.0)).revert()
+            except PreflightError:
+                refused = True
+            untouched = (len(shop.children), Journal(shop.state_dir).size()) == (started, size)
+            ledger.count(row=26, fault="target outside the deployment", survived=refused and untouched, figure="mutating calls 0")
+            assert refused, f"case {number}"
+            assert untouched, f"case {number}"
+    finally:
+        shop._services = known
+        stranger.kill()
+        stranger.wait()
+
+
+def _identity(pid: int) -> ProcessId:
+    from tasks.base.process import identify
+
+    found = identify(pid)
+    assert found is not None
+    return found
+
+
+HOSTILE = (
+    "; touch CANARY",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "| touch CANARY",
+    "&& touch CANARY",
+    "\n touch CANARY",
+    "' ; touch CANARY '",
+    "-c",
+    "../x",
+    "a b",
+    "",
+)
+
+
+def test_metacharacters_never_run(tmp_path: Path, rng: random.Random, ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    """In ids, kinds and targets they are refused; in the name of a service that exists they stay text."""
+    monkeypatch.chdir(tmp_path)
+    names = ["front-end", "orders", "pay;touch CANARY", "$(touch CANARY)"]
+    shop = SmallShop.open(tmp_path / "state", names)
+    try:
+        for number, text in enumerate(HOSTILE):
+            for asked in (
+                FaultRequest(text, "pause", "orders", 1.0, 0.5),
+                FaultRequest(f"row41-{number}", text, "orders", 1.0, 0.5),
+                FaultRequest(f"row41-{number}", "pause", "orders" + text, 1.0, 0.5) if text else FaultRequest("", "", "", 1.0, 0.5),
+            ):
+                refused = False
+                try:
+                    inject(shop, asked).revert()
+                except PreflightError:
+                    refused = True
+                ledger.count(row=41, fault="metacharacters in a fault", survived=refused, figure="executed 0")
+                assert refused, asked
+        for number, name in enumerate(names[2:]):
+            for kind in ("pause", "cpu_hog", "latency"):
+                inject(shop, FaultRequest(f"row41-{kind.replace('_', '-')}-{number}", kind, name, 0.5, 0.4)).wait()
+                clean = not list(tmp_path.rglob("CANARY")) and not (ROOT / "CANARY").exists()
+                ledger.count(row=41, fault="metacharacters in a service's name", survived=clean, figure="executed 0")
+                assert clean
+    finally:
+        shop.close()
+
+
+def test_the_label_is_right_though_the_guard_slept(shop: SmallShop, ledger: Ledger):
+    """The guard is stopped past the end of the fault: the service goes on in time, and the label says when that was."""
+    fault = inject(shop, FaultRequest("row31-guard", "pause", "orders", 1.0, 1.5))
+    guard = fault.entry().guard
+    assert guard is not None
+    guard.signal(signal.SIGSTOP)
+    try:
+        until(lambda: "T" not in shop.states("orders"), 4)
+        seen_s = time.time()
+        time.sleep(2.0)
+    finally:
+        guard.signal(signal.SIGCONT)
+    receipt = fault.wait()
+    assert receipt.reverted is not None
+    error_s = abs(receipt.reverted - seen_s)
+    ledger.count(row=31, fault="guard stopped past the end", survived=error_s < 0.3, figure=f"label error {error_s:.2f} s")
+    assert error_s < 0.3
+
+
+class Sleepy(SystemClock):
+    """A clock whose machine is suspended: at the third wait wall time jumps by an hour and monotonic time does not."""
+
+    __slots__ = ("jumped_s", "waits")
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "jumped_s", 0.0)
+        object.__setattr__(self, "waits", 0)
+
+    def wall_s(self) -> float:
+        return time.time() + self.jumped_s
+
+    def sleep(self, seconds: float) -> None:
+        object.__setattr__(self, "waits", self.waits + 1)
+        if self.waits == 3:
+            object.__setattr__(self, "jumped_s", 3600.0)
+        time.sleep(seconds)
+
+
+def test_a_fault_that_expired_while_the_machine_slept_is_labelled_right(tmp_path: Path, ledger: Ledger):
+    """Over at once on waking; the label says the stated end, not the hour of waking."""
+    from tasks.faults.guard import Guard
+    from tasks.faults.journal import boot_id
+
+    clock, journal = Sleepy(), Journal(tmp_path)
+    facts = {"kind": "latency", "target": "orders", "intensity": 1.0, "placebo": False, "duration_s": 30.0, "boot": boot_id()}
+    limit = {"until_mono_s": clock.monotonic_s() + 30, "until_wall_s": clock.wall_s() + 30}
+    journal.append("row31", "planned", clock, **facts, leader=None, signature=None, rule={"delay_ms": 500}, **limit)
+    journal.append("row31", "acting", clock, **limit)
+    start = time.monotonic()
+    status = Guard(journal, "row31", clock).run()
+
+    entry = journal.entry("row31")
+    assert entry is not None
+    reverted = entry.wall_s("reverted")
+    assert reverted is not None
+    error_s = abs(reverted - limit["until_wall_s"])
+    ok = status == 0 and error_s < 0.1 and time.monotonic() - start < 5
+    ledger.count(row=31, fault="machine suspended for an hour", survived=ok, figure=f"label error {error_s:.2f} s")
+    assert ok
