@@ -75,7 +75,7 @@ class AppSettings(Strict):
     smoke: Annotated[tuple[SmokeStep, ...], Field(strict=False)] = ()
     """The functional test, in order; empty: a GET of the entry's ``ready_path`` or ``/``."""
     readiness_s: Seconds = 10.0
-    """Time within which all services are ready, also after a restart; cool-downs are never shorter."""
+    """Time that a service is planned to need until it is ready, also after a restart; a cool-down is never shorter."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

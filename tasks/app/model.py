@@ -43,7 +43,7 @@ class App:
 
     @property
     def readiness_s(self) -> float:
-        """Longest time from start, or restart, to ready."""
+        """Planned time from start, or restart, to ready, in seconds."""
         return self.settings.readiness_s
 
     @property

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from tasks.shop.application import Program
 from tasks.shop.database import open_database
-from tasks.shop.messages import answer, json_body, text_of
+from tasks.shop.messages import answer, json_body
 from tasks.shop.metrics import Metrics
 from tasks.shop.peers import Peers
 from tasks.shop.settings import Settings
@@ -106,7 +106,7 @@ class Orders:
         return answer(found[0])
 
     async def _fetch(self, body: dict[str, Any]) -> dict[str, Any]:
-        paths = {name: text_of(body, name) if name in body else "" for name in SOURCES}
+        paths = {name: str(body.get(name, "")) for name in SOURCES}
         wrong = [name for name, path in paths.items() if not SOURCES[name][1].fullmatch(path)]
         if wrong:
             raise HTTPException(406, f"an order needs customer, address, card and items; wrong or missing: {', '.join(wrong)}")

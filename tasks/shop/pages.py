@@ -116,5 +116,6 @@ class Pages:
 
     def _page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         session = self._sessions.read(request)
-        text = self._templates[template].render(customer=session.name if session else None, here=request.url.path, **values)
+        shared = {"customer": session.name if session else None, "here": request.url.path, "status": status}
+        text = self._templates[template].render(**shared, **values)
         return Response(text, status, {"content-security-policy": POLICY, "x-content-type-options": "nosniff"}, media_type="text/html")
