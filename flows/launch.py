@@ -1,6 +1,5 @@
 """Starting a flow from the command line; imported only once the Prefect server is chosen."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,7 +49,6 @@ def launch(
         TidegaugeError: What a stage raised, or what a signal made of it.
     """
     os.environ["TIDEGAUGE_STORE"] = str(store.root)
-    quiet_prefect()
     if extent != "again":
         _announce(document, store, refresh, require_cached, say)
     token = REQUEST.set(Request(parent=parent, recordings=dict(recordings or {}), say=say))
@@ -87,11 +85,3 @@ def _record(state: Any, store: Store) -> dict[str, Any]:
     if isinstance(result, BaseException):
         raise result if isinstance(result, TidegaugeError) else RuntimeError(f"{type(result).__name__}: {result}") from result
     return Runs(store).read(str(result))
-
-
-def quiet_prefect() -> None:
-    """On the command line our own progress speaks; Prefect's log goes to its server, warnings to the terminal."""
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        for handler in logging.getLogger(name).handlers:
-            if type(handler).__name__ == "PrefectConsoleHandler":
-                handler.setLevel(logging.WARNING)

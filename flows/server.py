@@ -59,9 +59,15 @@ def _profile(environ: Mapping[str, str], home: Path) -> tuple[str, str | None]:
     return name, settings.get("PREFECT_API_URL")
 
 
-def enter_server(store: Path) -> ServerChoice:
-    """Put the choice into this process's environment; Prefect must not have been imported yet."""
+def enter_server(store: Path, *, console: bool = True) -> ServerChoice:
+    """
+    Put the choice into this process's environment; Prefect must not have been imported yet.
+
+    Without *console* Prefect's log goes to its server only: on the command line our own progress speaks.
+    """
     choice = choose_server(os.environ, store)
+    if not console:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     for name, value in choice.environment.items():
         os.environ.setdefault(name, value)
     return choice

@@ -21,7 +21,7 @@ from tasks.evaluation.leakage import leakage
 from tasks.evaluation.power import power
 from tasks.evaluation.requirement import shortfall
 from tasks.evaluation.result import DetectorResult
-from tasks.evaluation.thresholds import Threshold
+from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
 from tasks.features import matrix as matrices
 from tasks.features.config import FeaturesConfig

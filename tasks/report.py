@@ -75,10 +75,15 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
         trials=found.trials(name),
         load=load_view(folder / "load"),
         metrics=model.MetricHistory(made.time_s, columns, made.values, made.valid),
-        gaps=tuple(model.Gap(gap["target"], gap["start_s"], gap["end_s"]) for gap in read_json(folder / "gaps.json")),
+        gaps=tuple(gap_view(gap) for gap in read_json(folder / "gaps.json")["gaps"]),
         degraded=tuple(model.Degraded(entry["second"], entry["second"], ", ".join(entry["reasons"])) for entry in degraded),
         note=facts["status"],
     )
+
+
+def gap_view(gap: dict[str, Any]) -> model.Gap:
+    """A line of the gap ledger; without a target nothing was scraped at all."""
+    return model.Gap(gap["target"] or "all targets", from_iso(gap["start_s"]), from_iso(gap["end_s"]), f"{gap['missing']} scrapes")
 
 
 def load_view(folder: Path) -> model.LoadHistory:

@@ -167,7 +167,7 @@ def execute(
     from tasks.base.progress import reporting_to
 
     store = common.open_store()
-    choice = enter_server(store.root)
+    choice = enter_server(store.root, console=common.verbose)
     common.detail(f"Prefect server: {choice.url or 'ephemeral'} ({choice.why})")
     from flows.launch import launch
 

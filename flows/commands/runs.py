@@ -82,10 +82,10 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
             continue
         artifact = store.open(Ref.parse(text))
         facts = read_json(artifact.file("recording.json"))
-        holes, degraded = read_json(artifact.file("gaps.json")), read_json(artifact.file("degraded.json"))
+        holes, degraded = read_json(artifact.file("gaps.json"))["gaps"], read_json(artifact.file("degraded.json"))
         value[facts["name"]] = {"status": facts["status"], "gaps": holes, "degraded": degraded, "certificate": facts["certificate"]}
         lines.append(f"{facts['name']}: {facts['status']}, {len(holes)} gaps, {len(degraded)} degraded seconds")
-        lines += [f"  gap of {gap['target']} from {iso(gap['start_s'])} for {gap['end_s'] - gap['start_s']:.1f} s" for gap in holes]
+        lines += [f"  gap of {gap['target'] or 'all targets'} from {gap['start_s']} to {gap['end_s']}, {gap['missing']} scrapes" for gap in holes]
         lines += [f"  degraded {iso(entry['second'])}: {', '.join(entry['reasons'])}" for entry in degraded]
     common.show(value, "\n".join(lines))
     return 0

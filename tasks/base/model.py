@@ -13,10 +13,10 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True, use_attribute_docstrings=True)
 
 
-Seconds = Annotated[float, Field(gt=0, le=30 * 86_400, strict=False)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
 """A positive duration in seconds, at most 30 days."""
 
-Ratio = Annotated[float, Field(ge=0, le=1, strict=False)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
 """A share between 0 and 1."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
