@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,27 +61,62 @@ def read_back(folder: Path, span: Interval, interval_s: float, features: Feature
     """
     series, samples = read_series(folder), read_samples(folder)
     certificate = certify(series, samples, interval_s=interval_s, span=(span.start_s, span.end_s))
-    finish(folder / "load", machine=machine_of(folder, series, samples, features, span))
+    finish(folder / "load")
+    generator = read_history(folder / "load")
+    finish(folder / "load", machine=machine_of(folder, series, samples, features, generator))
     return Taken(span, interval_s, series, samples, read_history(folder / "load"), certificate, features)
 
 
-def machine_of(folder: Path, series: Sequence[Series], samples: Samples, features: FeaturesConfig, span: Interval) -> Machine:
-    """Steal, the load of processes that are not part of the experiment, and clock jumps, by second."""
-    seconds = np.arange(int(span.start_s) - 60, int(span.end_s) + 2, dtype=np.int64)
-    matrix = build_from(series, samples, features, start_s=float(seconds[0]), end_s=float(seconds[-1]))
-    steal = _by_second(matrix, "node/cpu_steal_ratio", seconds)
-    unknown = np.full(len(seconds), np.nan)
+def machine_of(folder: Path, series: Sequence[Series], samples: Samples, features: FeaturesConfig, generator: LoadHistory) -> Machine:
+    """
+    What the machine did in each second of the load: steal, the load of processes that are not part of the experiment, clock jumps.
+
+    The other load is the machine's busy share less that of the services, the harness (supervisor, proxy, guards) and the load
+    generator; the collector and the recorder itself stay in it, and are small. Shares are of the whole machine.
+    """
+    seconds = generator.second
+    matrix = build_from(series, samples, features, start_s=float(seconds[0]) + 1.0, end_s=float(seconds[-1]) + 1.0)
+    ours = np.nansum(
+        [_by_second(matrix, name, seconds) for name in matrix.names if name.endswith("/cpu_cores") and name[:5] != "node/"], axis=0
+    )
+    harness = harness_cores(series, samples, seconds.astype(np.float64) + 1.0, features.rate_window_s)
+    busy = _by_second(matrix, "node/cpu_cores", seconds)
+    recent = np.convolve(generator.generator_cpu_ratio, np.ones(5) / 5)[: len(seconds)]
     jumps = np.zeros(len(seconds))
     for event in read_events(folder / "collector-events.jsonl"):
-        if event["kind"] == "clock_jump" and seconds[0] <= int(event["time_s"]) <= seconds[-1]:
-            jumps[int(event["time_s"]) - seconds[0]] = abs(float(event["by_s"]))
-    return Machine(second=seconds, steal_ratio=steal, other_load_ratio=unknown, clock_jump_s=jumps)
+        place = int(event["time_s"]) - int(seconds[0])
+        if event["kind"] == "clock_jump" and 0 <= place < len(seconds):
+            jumps[place] = abs(float(event["by_s"]))
+    other = np.maximum(0.0, busy - ours - harness - recent) / processors()
+    return Machine(
+        second=seconds, steal_ratio=_by_second(matrix, "node/cpu_steal_ratio", seconds), other_load_ratio=other, clock_jump_s=jumps
+    )
+
+
+def processors() -> int:
+    """Cores of the machine, as its accounting counts them."""
+    return os.cpu_count() or 1
+
+
+def harness_cores(series: Sequence[Series], samples: Samples, at_s: NDArray[np.float64], window_s: float) -> NDArray[np.float64]:
+    """Cores that the harness's own processes used over *window_s* before each moment of *at_s*; 0 where nothing is known."""
+    total = np.zeros(len(at_s))
+    for one in series:
+        if one.role != "harness" or one.name != "harness_cpu_seconds_total":
+            continue
+        first, last = np.searchsorted(samples.series, [one.id, one.id + 1])
+        times, values = samples.time_ms[first:last] / 1000, samples.value[first:last]
+        if len(times) > 1:
+            grown = np.interp(at_s, times, values) - np.interp(at_s - window_s, times, values)
+            total += np.maximum(0.0, grown) / window_s
+    return total
 
 
 def _by_second(matrix: Matrix, name: str, seconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The column at the end of each second; NaN where it is not known."""
     values = np.full(len(seconds), np.nan)
     if matrix.has(name):
-        place = np.floor(matrix.time_s).astype(np.int64) - seconds[0]
+        place = np.rint(matrix.time_s - 1.0).astype(np.int64) - seconds[0]
         inside = (place >= 0) & (place < len(seconds))
         values[place[inside]] = matrix.column(name)[inside]
     return values
