@@ -22,7 +22,7 @@ class JumpingClock:
     """The machine's clock, its wall time set forward by *offset_s*, which may change."""
 
     offset_s: list[float] = field(default_factory=lambda: [0.0])
-    real: SystemClock = SystemClock()
+    real: SystemClock = field(default_factory=SystemClock)
 
     def wall_s(self) -> float:
         """Seconds since 1970, as far as this clock knows."""
