@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flows.carry import REQUEST, Extent, Request
+from flows.checks import disk
 from flows.document import Experiment
 from flows.evaluate import evaluate_document
 from flows.experiment import experiment
 from flows.record import record
 from flows.stages import Stages
+from flows.timeline import timeline
 from flows.train import train
 from tasks.artifacts.jobs import look_up
 from tasks.artifacts.runs import Runs
@@ -75,6 +77,8 @@ def _announce(document: Experiment, store: Store, refresh: frozenset[str], requi
             f"--require-cached: {', '.join(stage for stage, _, _ in needed)} would have to be recorded",
             next_step="run without it, or mend the setting that changed",
         )
+    if needed and (room := disk(store.root, timeline(document, document.name).disk_bytes)).state == "fail":
+        raise PreflightError(room.text, next_step=room.fix)
 
 
 def _record(state: Any, store: Store) -> dict[str, Any]:

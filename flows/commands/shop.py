@@ -74,7 +74,10 @@ def down(
     from tasks.recordings.standing import standings, take_down
 
     found = standings(common.store_path())
-    chosen = [one for one in found if all_ or run is None or one.name == run]
+    chosen = [one for one in found if all_ or one.name == run or (run is None and not one.recording)]
+    spared = [one for one in found if one not in chosen and one.recording]
+    if run is None and spared:
+        common.say(f"left alone: the shop of a running recording ({spared[0].name}); `tidegauge cancel` stops its run, --all takes it down")
     if run is not None and not chosen:
         common.say(f"no shop called {run} is there")
     if run is None and not all_ and len(chosen) > 1:

@@ -18,6 +18,7 @@ from tasks.cluster.config import LocalCluster
 from tasks.cluster.local import LocalHandle
 from tasks.cluster.local import leftovers as cluster_leftovers
 from tasks.cluster.local import take_down as cluster_take_down
+from tasks.cluster.remains import supervisor_of
 from tasks.faults.catalogue import KINDS, nearest
 from tasks.faults.injector import inject, open_faults, revert_all
 from tasks.faults.preflight import FaultRequest
@@ -38,6 +39,11 @@ class Standing:
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
         return {**asdict(self), "state_dir": str(self.state_dir)}
+
+    @property
+    def recording(self) -> bool:
+        """Whether it belongs to a recording that is under way."""
+        return self.address is None and supervisor_of(self.state_dir) is not None
 
     def inject(self, kind: str, target: str, duration_s: float, intensity: float | None, *, placebo: bool, wait: bool) -> dict[str, Any]:
         """
