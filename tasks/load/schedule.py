@@ -50,6 +50,16 @@ def choices_of(slot: int, turn: int, seed: int) -> random.Random:
     return random.Random(f"{seed}:{slot}:{turn}")  # noqa: S311 -- not a secret
 
 
+def next_change(last_s: float, now_s: float, offset_s: float) -> float:
+    """
+    When users may change after *last_s*: the next whole second of the load, which began at *offset_s*.
+
+    After a hold-up of more than a second (*now_s* is far later) it is the second under way: what was missed is not made up.
+    """
+    following = math.floor(last_s - offset_s + 1e-6) + 1
+    return offset_s + max(following, math.floor(now_s - offset_s))
+
+
 @dataclass(slots=True)
 class Slots:
     """Numbers for the users at work: each takes the lowest free one."""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.load.schedule import Pace, Slots, choices_of, pace_of
+from tasks.load.schedule import Pace, Slots, choices_of, next_change, pace_of
 
 
 @given(st.integers(1, 60), st.floats(0.05, 5), st.integers(0, 99), st.integers(5, 120))
@@ -54,3 +54,19 @@ def test_slots_are_used_again_from_the_lowest():
     slots.give_back(1)
 
     assert (taken, slots.take(), slots.take(), slots.take()) == ([0, 1, 2, 3], 1, 2, 4)
+
+
+@given(st.integers(1, 500), st.floats(0, 30), st.floats(0, 0.9))
+def test_no_whole_second_is_left_out_however_late_one_is_served(seconds, offset, late):
+    """Served up to 0.9 s late again and again, users still change once in every second."""
+    moment, served = offset, [offset]
+    for _ in range(seconds):
+        moment = next_change(moment, moment + late, offset)
+        served.append(moment)
+
+    assert [round(moment - offset) for moment in served] == list(range(seconds + 1))
+
+
+def test_after_a_hold_up_the_users_are_those_of_now():
+    """Seconds that passed while the process stood still are not served one after the other."""
+    assert next_change(10.0, now_s=17.4, offset_s=2.0) == 17.0

@@ -26,7 +26,7 @@ from locust.runners import Runner
 from tasks.load.config import Journey, Request
 from tasks.load.journey import choose, fill_body, fill_path, learnt
 from tasks.load.plan import VARIABLE, read_plan
-from tasks.load.schedule import Slots, choices_of, pace_of
+from tasks.load.schedule import Slots, choices_of, next_change, pace_of
 from tasks.load.tally import Tally, result_of
 
 PLAN = read_plan(Path(os.environ[VARIABLE]))
@@ -124,23 +124,25 @@ def record(response_time: float, response: FastResponse, context: dict, **_: obj
 
 
 class Planned(LoadTestShape):
-    """As many users as planned, changed on whole seconds after the beginning (a restart: at once)."""
+    """
+    As many users as planned, changed on whole seconds after the beginning (a restart: at once).
 
-    begun = False
+    Locust asks about once a second, at moments that drift. This shape keeps its own time instead, and answers only at the end.
+    """
 
-    def tick(self) -> tuple[int, float] | None:
-        """Wait for the next whole second, then say how many users it has: the plan's value in its middle."""
-        if STATE.log.ended:
-            return None
-        start_s = STATE.load_s()
-        if self.begun or start_s < PLAN.offset_s:
-            start_s = PLAN.offset_s + max(0, math.ceil(start_s - PLAN.offset_s - 0.05))
-        gevent.sleep(max(0.0, start_s - STATE.load_s()))
-        if PLAN.duration_s is not None and start_s >= PLAN.offset_s + PLAN.duration_s:
-            return None
-        self.begun, STATE.tick_s = True, start_s
-        wanted = math.floor(float(CURVE.at(start_s + 0.5)) + 0.5)
-        return wanted, max(1.0, CURVE.peak)
+    def tick(self) -> None:
+        """Change the users on each whole second to the plan's value in its middle; return when the load is over."""
+        end_s = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
+        moment_s, users = max(PLAN.offset_s, STATE.load_s()), -1
+        while moment_s < end_s and not STATE.log.ended:
+            gevent.sleep(max(0.0, moment_s - STATE.load_s()))
+            STATE.tick_s = moment_s
+            wanted = math.floor(float(CURVE.at(moment_s + 0.5)) + 0.5)
+            if wanted != users or STATE.runner.user_count < wanted:  # users who were leaving when more were wanted are replaced
+                STATE.runner.start(wanted, spawn_rate=max(1.0, CURVE.peak))
+            users = wanted
+            moment_s = next_change(moment_s, STATE.load_s(), PLAN.offset_s)
+        gevent.sleep(max(0.0, min(end_s, moment_s) - STATE.load_s()))
 
 
 class Visitor(FastHttpUser):
