@@ -38,7 +38,7 @@ def fingerprint(places: Iterable[str], root: Path = PROJECT) -> Fingerprint:
     """
     Fingerprint of *places*, dotted names of packages or modules such as ``tasks.evaluation``.
 
-    A package stands for all modules in it. Imports are followed inside the project, wherever in a module
+    A package stands for all files in it, templates and the like included. Imports are followed inside the project, wherever in a module
     they stand; third-party packages are named by their versions elsewhere.
     """
     waiting = [path for place in places for path in _files(place, root)]
@@ -48,14 +48,14 @@ def fingerprint(places: Iterable[str], root: Path = PROJECT) -> Fingerprint:
         name = path.relative_to(root).as_posix()
         if name not in found:
             found[name] = sha256_file(path)
-            waiting.extend(_imports(path, found[name], root))
+            waiting.extend(_imports(path, found[name], root) if path.suffix == ".py" else ())
     return Fingerprint(dict(sorted(found.items())))
 
 
 def _files(place: str, root: Path) -> list[Path]:
     base = root.joinpath(*place.split("."))
     if base.is_dir():
-        return sorted(base.rglob("*.py"))
+        return sorted(path for path in base.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     module = base.with_suffix(".py")
     if not module.is_file():
         raise ValueError(f"{place} is no module of the project")
