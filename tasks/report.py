@@ -83,7 +83,7 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
 
 def gap_view(gap: dict[str, Any]) -> model.Gap:
     """A line of the gap ledger; without a target nothing was scraped at all."""
-    return model.Gap(gap["target"] or "all targets", from_iso(gap["start_s"]), from_iso(gap["end_s"]), f"{gap['missing']} scrapes")
+    return model.Gap(gap["target"] or "all targets", from_iso(gap["start"]), from_iso(gap["end"]), f"{gap['missing']} scrapes")
 
 
 def load_view(folder: Path) -> model.LoadHistory:

@@ -86,7 +86,7 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
         value[facts["name"]] = {"status": facts["status"], "gaps": holes, "degraded": degraded, "certificate": facts["certificate"]}
         lines.append(f"{facts['name']}: {facts['status']}, {len(holes)} gaps, {len(degraded)} degraded seconds")
         lines += [
-            f"  gap of {gap['target'] or 'all targets'} from {gap['start_s']} to {gap['end_s']}, {gap['missing']} scrapes" for gap in holes
+            f"  gap of {gap['target'] or 'all targets'} from {gap['start']} to {gap['end']}, {gap['missing']} scrapes" for gap in holes
         ]
         lines += [f"  degraded {iso(entry['second'])}: {', '.join(entry['reasons'])}" for entry in degraded]
     common.show(value, "\n".join(lines))
