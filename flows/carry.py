@@ -1,13 +1,10 @@
 """What every flow does: open the store, keep the record, run the stages, and end honestly whatever happens."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -19,10 +16,10 @@ from flows.pipeline import Pipeline
 from flows.records import RunRecord, complete, numbers_of, reconcile
 from flows.stages import Stages
 from tasks.artifacts.store import Store
-from tasks.base.errors import Cancelled, IncompleteError, RequirementError, TidegaugeError
+from tasks.base.errors import Cancelled, DocumentError, IncompleteError, RequirementError, TidegaugeError
+from tasks.base.stopping import stoppable
 
 Extent = Literal["record", "train", "everything", "again"]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class Request:
 
     parent: str | None = None
     recordings: Mapping[str, str] = field(default_factory=dict)
+    server: str | None = None
+    """What to call the Prefect server in the record; None: by its address."""
     say: Callable[[str], None] = lambda _: None
 
 
@@ -66,13 +65,18 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
     )
     pipeline = Pipeline(stages, record, require_cached)
     try:
-        with cancellable():
+        with stoppable():
+            if extent == "again" and not scorable(document):
+                raise DocumentError(
+                    f"{document.name} has no recording of role faults or hold-out to score, or no calibration",
+                    next_step="add one to its recordings, then: tidegauge run FILE",
+                )
             if extent == "again":
                 pipeline.judge_again(request.recordings)
             elif extent == "record":
                 pipeline.recordings()
             else:
-                pipeline.run(evaluate_too=extent == "everything" and document.faults is not None)
+                pipeline.run(evaluate_too=extent == "everything" and scorable(document))
     except Cancelled as error:
         record.end("cancelled", error.code, error.message, **_numbers(store, record))
         return CancelledState(message=error.message, data=record.run)
@@ -83,6 +87,12 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         record.end("failed", 1, f"{type(error).__name__}: {error}", **_numbers(store, record))
         raise
     return close(store, record)
+
+
+def scorable(document: Experiment) -> bool:
+    """Whether there is something to score: a calibration, and a recording that no detector was trained or calibrated on."""
+    roles = {entry.role for entry in document.recordings}
+    return "calibration" in roles and bool(roles & {"faults", "hold-out"})
 
 
 def close(store: Store, record: RunRecord) -> str:
@@ -112,7 +122,7 @@ def _prefect() -> dict[str, Any]:
 
     context = FlowRunContext.get()
     flow_run = None if context is None or context.flow_run is None else str(context.flow_run.id)
-    return {"flow_run": flow_run, "server": get_current_settings().api.url or "ephemeral"}
+    return {"flow_run": flow_run, "server": REQUEST.get().server or get_current_settings().api.url or "ephemeral"}
 
 
 def _publish(body: Mapping[str, Any]) -> None:
@@ -123,22 +133,3 @@ def _publish(body: Mapping[str, Any]) -> None:
     if body["detectors"]:
         rows = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in body["detectors"]]
         create_table_artifact(key="detectors", table=rows, description=f"detectors of run {body['run']}")
-
-
-@contextmanager
-def cancellable() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP inside into :class:`Cancelled`; later ones do not disturb the clean-up."""
-    stopping = False
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            raise Cancelled(signum)
-
-    before = {signum: signal.signal(signum, stop) for signum in SIGNALS}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

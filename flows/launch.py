@@ -1,7 +1,7 @@
 """Starting a flow from the command line; imported only once the Prefect server is chosen."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from flows.carry import REQUEST, Extent, Request
@@ -17,8 +17,11 @@ from tasks.artifacts.jobs import look_up
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, PreflightError, TidegaugeError
+from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.record import acceptance
 from tasks.recordings.length import planned_s
+
+DRAIN_S = 10.0
 
 
 def misses(document: Experiment, store: Store, refresh: frozenset[str] = frozenset()) -> list[tuple[str, str, float]]:
@@ -40,23 +43,24 @@ def launch(
     extent: Extent,
     refresh: frozenset[str],
     require_cached: bool,
-    parent: str | None,
-    recordings: Mapping[str, str] | None,
-    say: Callable[[str], None],
+    request: Request,
+    ready: Callable[[], None],
 ) -> dict[str, Any]:
     """
-    Run the flow in this process; the run's record.
+    Run the flow in this process once the server is *ready*; the run's record.
 
     Raises:
         TidegaugeError: What a stage raised, or what a signal made of it.
     """
     os.environ["TIDEGAUGE_STORE"] = str(store.root)
     if extent != "again":
-        _announce(document, store, refresh, require_cached, say)
-    token = REQUEST.set(Request(parent=parent, recordings=dict(recordings or {}), say=say))
+        _announce(document, store, refresh, require_cached, request.say)
+    ready()
+    stop_if_asked()
+    token = REQUEST.set(request)
     try:
         if extent == "again":
-            state = evaluate_document(str(parent), document, return_state=True)
+            state = evaluate_document(str(request.parent), document, return_state=True)
         elif extent == "everything":
             state = experiment(document, require_cached, sorted(refresh), return_state=True)
         elif extent == "train":
@@ -65,7 +69,18 @@ def launch(
             state = record(document, sorted(refresh), return_state=True)
     finally:
         REQUEST.reset(token)
+        with sheltered():
+            drain()
     return _record(state, store)
+
+
+def drain() -> None:
+    """Send what Prefect still holds of logs and events; a server of ours is about to end."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=DRAIN_S)
+    EventsWorker.drain_all(timeout=DRAIN_S)
 
 
 def _announce(document: Experiment, store: Store, refresh: frozenset[str], require_cached: bool, say: Callable[[str], None]) -> None:

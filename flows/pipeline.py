@@ -17,6 +17,7 @@ from tasks.artifacts.jobs import Accept, Job, Result, anything, look_up, reason_
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
 from tasks.base.errors import PreflightError
+from tasks.base.stopping import stop_if_asked
 from tasks.recordings.config import RecordingEntry
 
 StageTask = Task[[Job], dict[str, Any]]
@@ -55,6 +56,7 @@ class Pipeline:
         return self.stages.experiment
 
     def _call(self, task: StageTask, job: Job, accept: Accept = anything) -> str:
+        stop_if_asked()
         if self.require_cached and job.kind == "recording":
             found, why = look_up(job.open_store(), job, accept)
             if found is None:

@@ -7,7 +7,8 @@ into the store, so that the ephemeral server of a run and ``tidegauge serve`` op
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def enter_server(store: Path, *, console: bool = True) -> ServerChoice:
     for name, value in choice.environment.items():
         os.environ.setdefault(name, value)
     return choice
+
+
+@contextmanager
+def server_of(choice: ServerChoice, store: Path) -> Iterator[Callable[[], None]]:
+    """
+    The chosen server for the time inside; a temporary one is starting when this begins.
+
+    Yields:
+        Call it before the first request: it returns when the server answers.
+    """
+    if choice.url is not None:
+        yield lambda: None
+        return
+    from flows.temporary import temporary_server
+
+    with temporary_server(store) as server:
+        yield server.wait

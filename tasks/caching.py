@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
 from tasks.artifacts.jobs import Accept, Compute, Job, anything, make
+from tasks.base.stopping import interruptible
 
 
 def _key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -27,7 +28,8 @@ def stage(name: str, compute: Compute, accept: Accept = anything) -> Task[[Job],
         log_prints=False,
     )
     def run_stage(job: Job) -> dict[str, Any]:
-        result = make(job, compute, accept)
+        with interruptible():
+            result = make(job, compute, accept)
         get_run_logger().info("%s %s %s: %s (%.1f s)", result.stage, result.outcome, result.ref, result.why, result.seconds)
         return result.model_dump(mode="json")
 

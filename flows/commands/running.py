@@ -162,25 +162,27 @@ def execute(
     recordings: dict[str, str] | None = None,
 ) -> int:
     """Run a flow in this process, show its table, and give the run's exit code."""
-    from flows.server import enter_server
+    from flows.server import enter_server, server_of
     from flows.show import show_run
     from tasks.base.progress import reporting_to
+    from tasks.base.stopping import stoppable
 
     store = common.open_store()
     choice = enter_server(store.root, console=common.verbose)
     common.detail(f"Prefect server: {choice.url or 'ephemeral'} ({choice.why})")
-    from flows.launch import launch
+    with stoppable(), reporting_to(common.progress()), server_of(choice, store.root) as ready:
+        from flows.carry import Request
+        from flows.launch import launch
 
-    with reporting_to(common.progress()):
+        server = None if choice.url else "ephemeral"
         record = launch(
             document,
             store,
             extent=extent,
             refresh=frozenset(refresh),
             require_cached=require_cached,
-            parent=parent,
-            recordings=recordings,
-            say=common.say,
+            request=Request(parent=parent, recordings=recordings or {}, server=server, say=common.say),
+            ready=ready,
         )
     show_run(record, common)
     return int(record["exit_code"])

@@ -13,6 +13,7 @@ from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import LeftBehindError
 from tasks.base.intervals import Interval
 from tasks.base.progress import Progress, Report
+from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.base.trials import Trial
 from tasks.faults.injector import revert_all
 from tasks.load.journey import shipped_folders
@@ -28,6 +29,7 @@ from tasks.recordings.live import LiveWindow, judging_features
 from tasks.recordings.machine import clocks, machine, versions
 from tasks.recordings.planning import planned_trials
 from tasks.recordings.settings import RecordingSettings
+from tasks.recordings.truth import with_journal
 from tasks.recordings.trying import Trying
 from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.runner import Collector
@@ -72,25 +74,40 @@ class Recorder:
             with self._deployment(app) as deployed, self._telemetry(deployed) as collector, self._load(deployed) as load:
                 self._measure(app, deployed, collector, load, trials)
         except BaseException as error:
-            if self._start_wall_s is not None:
-                self._notes.append(f"ended early: {type(error).__name__}: {error}")
-                self._close(app, ended_early=True)
+            self._keep_what_there_is(app, error)
             raise
-        return self._close(app, ended_early=False)
+        with sheltered():
+            return self._close(app, ended_early=False)
+
+    def _keep_what_there_is(self, app: App, cause: BaseException) -> None:
+        if self._start_wall_s is None:
+            return
+        self._notes.append(f"ended early: {type(cause).__name__}: {cause}")
+        try:
+            with sheltered():
+                self._close(app, ended_early=True)
+        except Exception as error:  # the cause matters more; what cannot be closed is not kept
+            cause.add_note(f"what was recorded could not be closed: {type(error).__name__}: {error}")
 
     @contextmanager
     def _deployment(self, app: App) -> Iterator[Deployed]:
         with ExitStack() as cleanup:
+            shelter = ExitStack()
+            cleanup.push(shelter)  # left last, when everything else is down
             cleanup.callback(forget, self.state_dir)
             deployed = deploy(app, self.settings.cluster, self.state_dir, owned=True, report=self.report)
             cleanup.callback(self._take_down, deployed)
             cleanup.callback(revert_all, self.state_dir)
             self._processes = _identities(deployed)
-            yield deployed
+            try:
+                yield deployed
+            finally:
+                shelter.enter_context(sheltered())
 
     def _take_down(self, deployed: Deployed) -> None:
         self.report(Progress("teardown", "stopping the services"))
         left = deployed.handle.down()
+        self._trials = with_journal(self._trials, self.state_dir)
         finish.keep_outputs(self.folder, self.state_dir)
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
@@ -103,7 +120,8 @@ class Recorder:
             collector.ready()
             yield collector
         finally:
-            collector.stop()
+            with sheltered():
+                collector.stop()
 
     @contextmanager
     def _load(self, deployed: Deployed) -> Iterator[LoadRun]:
@@ -114,7 +132,8 @@ class Recorder:
         try:
             yield load
         finally:
-            load.stop()
+            with sheltered():
+                load.stop()
 
     def _gate(self, deployed: Deployed) -> Gate:
         entry = self.settings.entry
@@ -133,6 +152,7 @@ class Recorder:
 
     def _measure(self, app: App, deployed: Deployed, collector: Collector, load: LoadRun, trials: Any) -> None:
         def keep() -> None:
+            stop_if_asked()
             if collector.keep():
                 self._notes.append("the collector died and was started again")
             if (restart := load.keep()) is not None:
