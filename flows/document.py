@@ -60,13 +60,15 @@ class Experiment(Strict):
     def _roles(self) -> "Experiment":
         names = [entry.name for entry in self.recordings]
         roles = [entry.role for entry in self.recordings]
-        problems = [f"two recordings are called {name}" for name in sorted({n for n in names if names.count(n) > 1})]
+        problems = [f"recordings: two are called {name}" for name in sorted({n for n in names if names.count(n) > 1})]
         if "training" not in roles:
-            problems.append("no recording has the role training")
+            problems.append("recordings: none has the role training")
         if "faults" in roles and "calibration" not in roles:
-            problems.append("no recording has the role calibration, and thresholds come from one")
-        if ("faults" in roles) != (self.faults is not None):
-            problems.append("a recording of role faults and the section faults belong together; one of them is missing")
+            problems.append("recordings: none has the role calibration, and thresholds come from one")
+        if "faults" in roles and self.faults is None:
+            problems.append("recordings: one has the role faults, and there is no section faults that says which")
+        if "faults" not in roles and self.faults is not None:
+            problems.append("faults: no recording has the role faults; add {name: faults, role: faults} to recordings")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -74,12 +76,12 @@ class Experiment(Strict):
 
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """
-    Read, override (``--set a.b=value``) and validate the document at *path*.
+    Read, override (``--set a.b=value``) and validate the document at *path*; a table of users that it names is read along.
 
     Raises:
-        DocumentError: Anything is wrong with it; all mistakes are listed.
+        DocumentError: Anything is wrong with it, or it could not be believed; all mistakes are listed.
     """
-    return validate(with_overrides(read_source(path), overrides))
+    return validate(with_overrides(read_source(path, keep_mistakes=True), overrides), path.parent)
 
 
 def with_overrides(source: Source, overrides: Sequence[str]) -> Source:
@@ -89,108 +91,57 @@ def with_overrides(source: Source, overrides: Sequence[str]) -> Source:
     Raises:
         DocumentError: One is not of that form, or there is nothing at its path.
     """
-    value, marks = source.value, dict(source.marks)
+    value, origins, problems = source.value, dict(source.origins), []
     for text in overrides:
         setting, equals, raw = text.partition("=")
-        if not equals or not setting:
-            raise DocumentError(f"--set {text!r} is not setting=value", next_step="for example: --set evaluation.false_alarms_per_day=24")
-        inner = parse_source(f"value: {raw}".encode(), f"--set {setting}").value["value"]
-        value = _with(value, tuple(int(part) if part.isdigit() else part for part in setting.split(".")), inner, setting)
-    return Source(source.name, value, marks)
+        try:
+            if not equals or not setting.strip("."):
+                raise ValueError("is not setting=value, as in evaluation.false_alarms_per_day=24")
+            loc = undotted(setting)
+            value = _with(value, loc, parse_value(raw), ())
+            origins[loc] = f"--set {text if text.isprintable() else repr(text)}"
+        except ValueError as error:
+            problems.append(f"--set {text!r}: {error}")
+    if problems:
+        raise DocumentError("\n".join(problems), next_step=f"tidegauge check {source.name}")
+    wrong = tuple((loc, one) for loc, one in source.wrong if not any(loc[: len(put)] == put for put in origins))
+    return replace(source, value=value, origins=origins, wrong=wrong)
 
 
-def _with(value: Any, loc: Loc, inner: Any, setting: str) -> Any:
+def _with(value: Any, loc: Loc, inner: Any, above: Loc) -> Any:
     if not loc:
         return inner
     head, rest = loc[0], loc[1:]
     if isinstance(value, list) and isinstance(head, int) and head < len(value):
-        return [_with(item, rest, inner, setting) if index == head else item for index, item in enumerate(value)]
-    if isinstance(value, dict | None) and isinstance(head, str):
-        base = value or {}
-        return {**base, head: _with(base.get(head), rest, inner, setting)}
-    raise DocumentError(f"--set {setting}: there is nothing at {head!r}", next_step="tidegauge check FILE")
+        return [_with(item, rest, inner, (*above, head)) if index == head else item for index, item in enumerate(value)]
+    if isinstance(value, dict | None) and not isinstance(value, list):
+        base, name = value or {}, str(head)
+        return {**base, name: _with(base.get(name), rest, inner, (*above, name))}
+    there = f"a list of {len(value)} items, counted from 0" if isinstance(value, list) else shown(value)
+    raise ValueError(f"there is no {head} in {dotted(above)}, which is {there}")
 
 
-def validate(source: Source) -> Experiment:
+def validate(source: Source, folder: Path | None = None) -> Experiment:
     """
-    The experiment in *source*.
+    The experiment in *source*; a table of users is looked for in *folder*, then among the shipped ones.
 
     Raises:
         DocumentError: All mistakes, each with its place.
     """
+    found = [mistake for _, mistake in source.wrong]
+    experiment, value, exact = None, source.value, True
     try:
-        return Experiment.model_validate(_frozen_lists(source.value))
+        experiment = Experiment.model_validate(frozen_lists(value))
     except ValidationError as error:
-        raise refuse(source.name, [_mistake(source, dict(item)) for item in error.errors()]) from error
-
-
-def _frozen_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _frozen_lists(item) for key, item in value.items()}
-    return tuple(_frozen_lists(item) for item in value) if isinstance(value, list) else value
-
-
-def _mistake(source: Source, item: Mapping[str, Any]) -> Mistake:
-    loc = _in_document(source.value, item["loc"])
-    kind, text = item["type"], _plain(str(item["msg"]))
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(loc[-1]), sorted(_settings_at(loc[:-1])), 1, 0.5)
-        text = "no such setting" + (f"; did you mean {near[0]}?" if near else "")
-    elif kind in ("literal_error", "union_tag_invalid", "enum"):
-        expected = str(item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", ""))
-        near = difflib.get_close_matches(
-            str(item.get("ctx", {}).get("tag", item["input"])), [e.strip("'\" ") for e in expected.split(",")], 1
-        )
-        text = f"must be one of {expected}" + (f"; did you mean {near[0]}?" if near else "")
-    elif kind == "missing":
-        text = "is missing"
-    line, column = source.mark(loc)
-    return Mistake(line, column, dotted(loc), text)
-
-
-def _plain(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message.replace("Input should be", "must be")
-
-
-def _in_document(value: Any, loc: Sequence[str | int]) -> Loc:
-    """Where *loc* of a validation error is in the document: tags of unions are not part of it."""
-    found: list[str | int] = []
-    for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        if isinstance(value, dict) and part in value:
-            value = value[str(part)]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif not (last and isinstance(value, dict)):
-            continue
-        found.append(part)
-    return tuple(found)
-
-
-def _settings_at(loc: Loc) -> set[str]:
-    """Names of the settings that the schema knows at *loc*, whichever variant is meant."""
-    schema = Experiment.model_json_schema()
-    places = [schema]
-    for part in loc:
-        places = [child for place in places for child in _children(schema, place, part)]
-    return {name for place in places for variant in _variants(schema, place) for name in variant.get("properties", {})}
-
-
-def _variants(schema: Mapping[str, Any], place: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    if "$ref" in place:
-        yield from _variants(schema, schema["$defs"][place["$ref"].rpartition("/")[2]])
-        return
-    yield place
-    for group in ("oneOf", "anyOf", "allOf"):
-        for inner in place.get(group, ()):
-            yield from _variants(schema, inner)
-
-
-def _children(schema: Mapping[str, Any], place: Mapping[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
-    for variant in _variants(schema, place):
-        if isinstance(part, int):
-            if isinstance(variant.get("items"), dict):
-                yield variant["items"]
-        elif part in variant.get("properties", {}):
-            yield variant["properties"][part]
+        found += mistakes_of(source, error, Experiment)
+        value, exact = mended(value, error)
+        try:
+            experiment = Experiment.model_validate(frozen_lists(value))
+        except ValidationError as second:
+            found += [one for one in mistakes_of(source, second, Experiment) if not exact_repeat(one, found)]
+    if experiment is not None:
+        experiment, more = completed(experiment, folder)
+        found += [source.mistake(loc, text) for loc, text in (*more, *doubts(experiment, stated=value, quiet_too=exact))]
+    if found or experiment is None:
+        raise refuse(source.name, found)
+    return experiment
