@@ -67,7 +67,8 @@ def wants_json(tokens: Sequence[str]) -> bool:
 def fail(error: TidegaugeError, json: bool) -> int:
     """Tell *error*; its exit code."""
     if json:
-        print(jsonlib.dumps({"error": error.message, "next": error.next_step, "exit_code": error.exit_code}, ensure_ascii=False))
+        told = {"error": error.message, "next": error.next_step, "exit_code": error.exit_code, **error.details}
+        print(jsonlib.dumps(told, ensure_ascii=False))
     print(f"tidegauge: {error}", file=sys.stderr)
     return error.exit_code
 

@@ -4,17 +4,21 @@ The experiment document: one strict YAML file, or one value in the Prefect UI's 
 Every mistake is reported at once as ``file:line:column: setting: what was expected``, with the nearest key.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from flows.consistency import completed, doubts, plan_doubts
+from flows.mending import mended
 from tasks.app.config import AppConfig, DemoShop
 from tasks.base.errors import DocumentError
+from tasks.base.mistakes import mistakes_of, shown
 from tasks.base.model import Name, Strict
-from tasks.base.yaml_source import Loc, Mistake, Source, dotted, parse_source, read_source, refuse
+from tasks.base.yaml_events import Loc
+from tasks.base.yaml_source import Source, dotted, parse_value, read_source, refuse, undotted
 from tasks.cluster.config import ClusterConfig, LocalCluster
 from tasks.detectors.config import DEFAULT, DetectorsConfig
 from tasks.evaluation.config import EvaluationConfig
@@ -81,7 +85,7 @@ def load_document(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         DocumentError: Anything is wrong with it, or it could not be believed; all mistakes are listed.
     """
-    return validate(with_overrides(read_source(path, keep_mistakes=True), overrides), path.parent)
+    return validate(with_overrides(read_source(path, keep_mistakes=True), overrides), path.parent, to_record=True)
 
 
 def with_overrides(source: Source, overrides: Sequence[str]) -> Source:
@@ -121,27 +125,41 @@ def _with(value: Any, loc: Loc, inner: Any, above: Loc) -> Any:
     raise ValueError(f"there is no {head} in {dotted(above)}, which is {there}")
 
 
-def validate(source: Source, folder: Path | None = None) -> Experiment:
+def _frozen_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen_lists(item) for key, item in value.items()}
+    return tuple(_frozen_lists(item) for item in value) if isinstance(value, list) else value
+
+
+def validate(source: Source, folder: Path | None = None, *, to_record: bool = False) -> Experiment:
     """
-    The experiment in *source*; a table of users is looked for in *folder*, then among the shipped ones.
+    The experiment in *source*.
+
+    Args:
+        source: The document.
+        folder: Where a table of users is looked for, before the shipped ones.
+        to_record: Whether faults will be tried by it: then their plan must be believable too.
 
     Raises:
         DocumentError: All mistakes, each with its place.
     """
     found = [mistake for _, mistake in source.wrong]
-    experiment, value, exact = None, source.value, True
+    experiment: Experiment | None = None
+    value, exact = source.value, True
     try:
-        experiment = Experiment.model_validate(frozen_lists(value))
+        experiment = Experiment.model_validate(_frozen_lists(value))
     except ValidationError as error:
         found += mistakes_of(source, error, Experiment)
         value, exact = mended(value, error)
         try:
-            experiment = Experiment.model_validate(frozen_lists(value))
+            experiment = Experiment.model_validate(_frozen_lists(value))
         except ValidationError as second:
-            found += [one for one in mistakes_of(source, second, Experiment) if not exact_repeat(one, found)]
+            found += mistakes_of(source, second, Experiment, only="value_error")
     if experiment is not None:
-        experiment, more = completed(experiment, folder)
-        found += [source.mistake(loc, text) for loc, text in (*more, *doubts(experiment, stated=value, quiet_too=exact))]
+        experiment, wrong = completed(experiment, folder)
+        wrong += doubts(experiment, stated=value)
+        wrong += plan_doubts(experiment, quiet_too=exact) if to_record else []
+        found += [source.mistake(loc, text) for loc, text in wrong]
     if found or experiment is None:
         raise refuse(source.name, found)
     return experiment

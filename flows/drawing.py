@@ -2,6 +2,7 @@
 
 from flows.document import Experiment
 from flows.timeline import PlannedRecording, Timeline
+from tasks.load.journey import shipped_folders
 from tasks.load.shapes import Curve, curve_of
 
 WIDTH = 72
@@ -10,7 +11,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 def drawn(document: Experiment, made: Timeline) -> str:
     """The whole plan."""
-    curve = curve_of(document.load.users)
+    curve = curve_of(document.load.users, shipped_folders())
     lines = [f"{document.name}: seed {document.seed}, {len(made.recordings)} recordings on {document.cluster.provider}", ""]
     for one in made.recordings:
         lines += [*_recording(one, curve), ""]

@@ -4,15 +4,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.consistency import settling
 from flows.document import Experiment
 from tasks.app.files import app_of
-from tasks.base.yaml_source import Mistake, refuse
 from tasks.evaluation.config import grace_s
-from tasks.faults.schedule import PlannedTrial, Settling, length_s, plan_trials, refusals
+from tasks.faults.schedule import PlannedTrial, length_s, plan_trials
 from tasks.load.journey import journeys_of, shipped_folders
 from tasks.load.shapes import curve_of, planned_journeys
 from tasks.recordings.length import DEPLOY_S, measured_s
-from tasks.recordings.planning import app_facts
+from tasks.recordings.settling import app_facts
 
 TRAINING_S = 15.0
 """Training, scoring, evaluation and report of a short run, and a server that starts, measured on two cores."""
@@ -62,10 +62,7 @@ def timeline(document: Experiment, source: str) -> Timeline:
     curve = curve_of(document.load.users, (Path(source).parent, *shipped_folders()))
     trials: tuple[PlannedTrial, ...] = ()
     if document.faults is not None:
-        facts, quiet = app_facts(app, journeys_of(document.load)), settling(document)
-        if problems := refusals(document.faults, facts, quiet):
-            raise refuse(source, [mistake(text) for text in problems])
-        trials = plan_trials(document.faults, facts, quiet, document.seed)
+        trials = plan_trials(document.faults, app_facts(app, journeys_of(document.load)), settling(document), document.seed)
     planned, clock = [], 0.0
     for entry in document.recordings:
         length = measured_s(entry, None)
@@ -83,15 +80,3 @@ def timeline(document: Experiment, source: str) -> Timeline:
     samples = int(scrapes * SERIES_A_SERVICE * len(app.services))
     grace = grace_s(document.features.rate_window_s, document.features.grid_s)
     return Timeline(tuple(planned), clock + TRAINING_S, samples, int(samples * BYTES_A_SAMPLE), grace)
-
-
-def settling(document: Experiment) -> Settling:
-    """What has to fit into the quiet between two faults."""
-    step = document.features.grid_s
-    return Settling(document.features.rate_window_s, document.evaluation.persistence_s(step), document.evaluation.close_after * step)
-
-
-def mistake(text: str) -> Mistake:
-    """A refusal of the plan as a mistake of the document: the setting stands before the first colon."""
-    setting, _, sentence = text.partition(": ")
-    return Mistake(1, 1, setting, sentence)

@@ -46,11 +46,9 @@ def check(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
         Override a setting; may be repeated.
     """
     from flows.document import load_document
-    from flows.timeline import timeline
     from flows.trust import programs
 
     document = load_document(file, set_ or [])
-    timeline(document, str(file))
     lines = [f"{file} is valid: {document.name}, {len(document.recordings)} recordings, {len(document.detectors)} detectors"]
     lines += [f"  it starts {argv}" for argv in programs(document)]
     common.show({"file": str(file), "valid": True, "name": document.name, "programs": programs(document)}, "\n".join(lines))

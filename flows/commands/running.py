@@ -1,13 +1,15 @@
 """``run``, ``record``, ``train``, ``resume``, ``cancel``: what goes through Prefect and may touch the shop."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from flows.console import Common
-from flows.document import Experiment, load_document
 from tasks.base.errors import DocumentError
+
+if TYPE_CHECKING:
+    from flows.document import Experiment
 
 Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 Refresh = Annotated[list[str] | None, Parameter(name="--refresh", negative="")]
@@ -109,6 +111,7 @@ def resume(run: RunId, *, common: Common = Common()) -> int:
     run
         Its id.
     """
+    from flows.document import Experiment
     from tasks.artifacts.runs import Runs
 
     found = Runs(common.open_store()).read(run)
@@ -143,7 +146,8 @@ def _json(value: Any) -> str:
     return json.dumps(value)
 
 
-def _trusted(file: Path, overrides: list[str], trust: bool) -> Experiment:
+def _trusted(file: Path, overrides: list[str], trust: bool) -> "Experiment":
+    from flows.document import load_document
     from flows.trust import require_trust
 
     document = load_document(file, overrides)
@@ -152,7 +156,7 @@ def _trusted(file: Path, overrides: list[str], trust: bool) -> Experiment:
 
 
 def execute(
-    document: Experiment,
+    document: "Experiment",
     extent: Literal["record", "train", "everything", "again"],
     refresh: list[str],
     common: Common,

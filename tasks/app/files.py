@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def read_app(path: Path) -> App:
     Raises:
         DocumentError: It is not a valid app file; all mistakes are listed with their lines.
     """
+    status = path.stat() if path.is_file() else None
+    return _read(path, None if status is None else (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _: tuple[int, int] | None) -> App:
     source = read_source(path, what="app")
     try:
         file = AppFile.model_validate(source.value)

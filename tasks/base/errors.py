@@ -21,7 +21,7 @@ A message says what happened and ends with what to type next. Only the command l
 from __future__ import annotations
 
 import signal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TidegaugeError(Exception):
@@ -33,6 +33,8 @@ class TidegaugeError(Exception):
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+        self.details: dict[str, Any] = {}
+        """What ``--json`` adds to the error, as values: the mistakes of a document, one by one."""
 
     def __str__(self) -> str:
         return self.message if self.next_step is None else f"{self.message}\n  next: {self.next_step}"

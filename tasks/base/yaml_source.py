@@ -1,23 +1,26 @@
 """
 YAML from a user: plain values with the place each one came from, and every mistake at once.
 
-YAML 1.2 (``no`` is text, ``22:30`` and ``2026-11-24`` are text). Refused: tags, aliases, duplicate keys, several documents,
-byte order marks, more than 1 MiB, more than 40 levels. Nothing in a file can run code or grow in memory.
+YAML 1.2 (``no`` is text, ``22:30`` and ``2026-11-24`` are text). Refused: tags, aliases, duplicate keys, directives, several
+documents, byte order marks, control characters, more than 256 KiB, more than 10,000 values, more than 40 levels. Nothing in a
+file can run code or grow in memory.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tasks.base.errors import DocumentError
+from tasks.base.yaml_events import Composer, Loc, TooMuch
 
-LIMIT_BYTES = 1 << 20
-LIMIT_DEPTH = 40
-Loc = tuple[str | int, ...]
+LIMIT_BYTES = 256 << 10
+LIMIT_SHOWN = 100
+"""Mistakes that are listed one by one; of more, only their number is told."""
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,10 +31,13 @@ class Mistake:
     column: int
     setting: str
     text: str
+    origin: str = ""
+    """Where it came from when that is not a line of the file: ``--set load.users.users=-1``."""
 
     def render(self, source: str) -> str:
         """``file:line:column: setting: text``."""
-        return f"{source}:{self.line}:{self.column}: " + (f"{self.setting}: " if self.setting else "") + self.text
+        place = self.origin or f"{source}:{self.line}:{self.column}"
+        return f"{place}: " + (f"{self.setting}: " if self.setting else "") + self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,11 @@ class Source:
 
     name: str
     value: Any
-    marks: dict[Loc, tuple[int, int]]
+    marks: Mapping[Loc, tuple[int, int]]
+    origins: Mapping[Loc, str] = field(default_factory=dict)
+    """What was put in from elsewhere (``--set ...``), by its path."""
+    wrong: tuple[tuple[Loc, Mistake], ...] = ()
+    """Mistakes of reading, by path; the value there is None. Empty unless they were asked to be kept."""
 
     def mark(self, loc: Loc) -> tuple[int, int]:
         """The place of *loc*, or of its nearest parent that is in the file."""
@@ -48,24 +58,60 @@ class Source:
             loc = loc[:-1]
         return self.marks.get(loc, (1, 1))
 
+    def mistake(self, loc: Loc, text: str) -> Mistake:
+        """That *loc* is wrong, with its place."""
+        origin = next((self.origins[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in self.origins), "")
+        return Mistake(*self.mark(loc), dotted(loc), text, origin)
+
 
 def dotted(loc: Sequence[str | int]) -> str:
     """``("faults", "trials", 2, "kind")`` as ``faults.trials[2].kind``."""
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" if text else _printable(part)
     return text
 
 
+def _printable(part: str) -> str:
+    plain = part if part.isprintable() else repr(part)
+    return plain if len(plain) <= 60 else plain[:57] + "..."
+
+
+def undotted(text: str) -> Loc:
+    """The path of ``faults.trials[2].kind`` (or ``faults.trials.2.kind``)."""
+    parts = re.sub(r"\[(\d{1,6})\]", r".\1", text).split(".")
+    return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 7 else part for part in parts)
+
+
 def refuse(source: str, mistakes: Sequence[Mistake], what: str = "experiment") -> DocumentError:
-    """The one error that lists all *mistakes*."""
-    lines = [f"{source} is not a valid {what}:", *(f"  {mistake.render(source)}" for mistake in sorted(set(mistakes)))]
-    return DocumentError("\n".join(lines), next_step=f"mend the line above, then: tidegauge check {source}")
+    """The one error that lists all *mistakes*, in the order of the file; ``details`` holds them as values."""
+    found = sorted(set(mistakes))
+    lines = [f"{source} is not a valid {what}:", *(f"  {mistake.render(source)}" for mistake in found[:LIMIT_SHOWN])]
+    if len(found) > LIMIT_SHOWN:
+        lines.append(f"  and {len(found) - LIMIT_SHOWN:,} more")
+    place = "what --set says" if all(mistake.origin for mistake in found) else "the line above" if len(found) == 1 else "the lines above"
+    error = DocumentError("\n".join(lines), next_step=f"mend {place}, then: tidegauge check {source}")
+    error.details = {
+        "file": source,
+        "mistakes": [
+            {"line": None, "column": None, "setting": one.setting, "text": one.text, "origin": one.origin}
+            if one.origin
+            else {"line": one.line, "column": one.column, "setting": one.setting, "text": one.text, "origin": None}
+            for one in found[:LIMIT_SHOWN]
+        ],
+    }
+    return error
 
 
-def read_source(path: Path, *, what: str = "experiment") -> Source:
+def read_source(path: Path, *, what: str = "experiment", keep_mistakes: bool = False) -> Source:
     """
     Parse the file at *path*.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message.
+        keep_mistakes: Hand back values that were refused as ``Source.wrong``, so that the caller can add its own; a file that
+            cannot be parsed at all is refused anyway.
 
     Raises:
         DocumentError: It cannot be read or is refused; all mistakes are listed.
@@ -73,142 +119,103 @@ def read_source(path: Path, *, what: str = "experiment") -> Source:
     name = str(path)
     try:
         if not path.is_file():
-            raise DocumentError(f"there is no file {name}", next_step="tidegauge init")
-        if path.stat().st_size > LIMIT_BYTES:
-            raise refuse(name, [Mistake(1, 1, "", f"larger than {LIMIT_BYTES >> 20} MiB")], what)
+            there = "is a folder, not a file" if path.is_dir() else "is not there"
+            raise DocumentError(f"{name} {there}", next_step="tidegauge init writes one to start from")
+        if (size := path.stat().st_size) > LIMIT_BYTES:
+            raise refuse(name, [Mistake(1, 1, "", f"{size:,} bytes; a document has at most {LIMIT_BYTES:,}")], what)
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise DocumentError(f"cannot read {name!r}: {error}") from error
-    return parse_source(raw, name, what=what)
+        raise DocumentError(f"cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from error
+    return parse_source(raw, name, what=what, keep_mistakes=keep_mistakes)
 
 
-def parse_source(raw: bytes, name: str, *, what: str = "experiment") -> Source:
+def parse_source(raw: bytes, name: str, *, what: str = "experiment", keep_mistakes: bool = False) -> Source:
     """
     Parse *raw* (UTF-8); *name* stands before each mistake.
 
     Raises:
         DocumentError: It is refused; all mistakes are listed.
     """
+    composer, value = _composed(_text(raw, name, what), name, what)
+    wrong = [(loc, Mistake(line, column, dotted(loc), text)) for line, column, loc, text in composer.wrong]
+    if not isinstance(value, dict):
+        found = "is empty" if value is None else "must be a mapping of settings, not a list" if isinstance(value, list) else ""
+        wrong.append(((), Mistake(1, 1, "", found or "must be a mapping of settings, not a bare value")))
+    if wrong and not (keep_mistakes and isinstance(value, dict)):
+        raise refuse(name, [mistake for _, mistake in wrong], what)
+    return Source(name, value, composer.marks, {}, tuple(wrong))
+
+
+def parse_value(text: str) -> Any:
+    """
+    The YAML value *text*, of any kind.
+
+    Raises:
+        ValueError: It is refused; the message is a sentence.
+    """
+    try:
+        composer, value = _composed(_text(text.encode(), "", ""), "", "")
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    except DocumentError as error:
+        raise ValueError(error.details["mistakes"][0]["text"]) from error
+    if composer.wrong:
+        raise ValueError("; ".join(text for *_, text in composer.wrong))
+    return value
+
+
+def _text(raw: bytes, name: str, what: str) -> str:
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise refuse(name, [Mistake(1, 1, "", "starts with a byte order mark; save it as UTF-8 without one")], what)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise refuse(name, [Mistake(line, 1, "", f"byte {error.start} is not UTF-8")], what) from error
-    walker = _Walker()
-    root = _compose(text, name, what)
-    value = walker.plain(root, (), 0) if root is not None else None
-    if not walker.mistakes and not isinstance(value, dict):
-        walker.mistakes.append(Mistake(1, 1, "", "must be a mapping of settings"))
-    if walker.mistakes:
-        raise refuse(name, walker.mistakes, what)
-    return Source(name, value, walker.marks)
+        before = raw[: error.start]
+        place = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise refuse(name, [Mistake(*place, "", f"the byte 0x{raw[error.start]:02x} is not UTF-8")], what) from error
+    if found := _CONTROL.search(text):
+        before_text = text[: found.start()]
+        place = before_text.count("\n") + 1, len(before_text) - before_text.rfind("\n")
+        title = "a NUL character" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"
+        raise refuse(name, [Mistake(*place, "", f"{title}; a document is text")], what)
+    return text
 
 
-def _compose(text: str, name: str, what: str) -> Any:
+def _composed(text: str, name: str, what: str) -> tuple[Composer, Any]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
+    composer = Composer(iter(YAML(typ="safe", pure=True).parse(text)))
     try:
-        documents = list(YAML(typ="rt", pure=True).compose_all(text))
+        return composer, composer.document()
+    except TooMuch:
+        line, column, loc, sentence = composer.wrong[-1]
+        mistakes = [Mistake(line, column, dotted(loc), sentence)]
+        raise refuse(name, mistakes, what) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise refuse(name, [Mistake(line, column, "", f"not YAML: {error.problem or error.context}")], what) from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise refuse(name, [Mistake(1, 1, "", f"not YAML: {str(error).splitlines()[0]}")], what) from error
-    if len(documents) > 1:
-        mark = documents[1].start_mark
-        raise refuse(name, [Mistake(mark.line + 1, mark.column + 1, "", "a second document; one file holds one")], what)
-    return documents[0] if documents else None
+        known = [Mistake(row, col, dotted(loc), sentence) for row, col, loc, sentence in composer.wrong]
+        raise refuse(name, [*known, Mistake(line, column, "", _syntax(text, line, error))], what) from error
+    except Exception as error:  # the parser itself gave up on hostile text
+        reason = (str(error).splitlines() or ["it ends early"])[0]
+        raise refuse(name, [Mistake(1, 1, "", f"not YAML: {reason}")], what) from error
 
 
-@dataclass(slots=True)
-class _Walker:
-    marks: dict[Loc, tuple[int, int]] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)
-
-    def wrong(self, node: Any, loc: Loc, text: str) -> None:
-        self.mistakes.append(Mistake(node.start_mark.line + 1, node.start_mark.column + 1, dotted(loc), text))
-
-    def plain(self, node: Any, loc: Loc, depth: int) -> Any:
-        if id(node) in self.seen:
-            self.wrong(node, loc, "an alias (*name); write the value out")
-            return None
-        if depth > LIMIT_DEPTH:
-            self.wrong(node, loc, f"nested deeper than {LIMIT_DEPTH} levels")
-            return None
-        self.seen.add(id(node))
-        kind = type(node).__name__
-        if kind == "MappingNode" and self._known_tag(node, loc, "map"):
-            return self._mapping(node, loc, depth)
-        if kind == "SequenceNode" and self._known_tag(node, loc, "seq"):
-            return [self._item(item, (*loc, index), depth) for index, item in enumerate(node.value)]
-        return self._scalar(node, loc) if kind == "ScalarNode" else None
-
-    def _known_tag(self, node: Any, loc: Loc, *names: str) -> bool:
-        tag = str(node.tag)
-        if any(tag == f"tag:yaml.org,2002:{name}" for name in names):
-            return True
-        self.wrong(node, loc, f"the tag {tag} is not allowed; write a plain value")
-        return False
-
-    def _item(self, node: Any, loc: Loc, depth: int) -> Any:
-        self.marks[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        return self.plain(node, loc, depth + 1)
-
-    def _mapping(self, node: Any, loc: Loc, depth: int) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = self.plain(key_node, loc, depth + 1)
-            if not isinstance(key, str):
-                self.wrong(key_node, loc, "a key must be text")
-                continue
-            if key in result:
-                line = self.marks[(*loc, key)][0]
-                self.wrong(key_node, (*loc, key), f"given twice; it stands in line {line} already")
-                continue
-            self.marks[(*loc, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            result[key] = self.plain(value_node, (*loc, key), depth + 1)
-        return result
-
-    def _scalar(self, node: Any, loc: Loc) -> Any:
-        text, tag = str(node.value), str(node.tag).removeprefix("tag:yaml.org,2002:")
-        if "\0" in text:
-            self.wrong(node, loc, "contains a NUL character")
-            return None
-        if not self._known_tag(node, loc, "str", "int", "float", "bool", "null", "timestamp"):
-            return None
-        try:
-            return _SCALARS[tag](text)
-        except ValueError:
-            self.wrong(node, loc, f"{text!r} is not a number")
-            return None
-
-
-def _int(text: str) -> int:
-    if len(text) > 30:
-        raise ValueError(text)
-    return (
-        int(text, 0) if not text.lstrip("+-").startswith("0") or len(text.lstrip("+-")) == 1 or text.lstrip("+-")[1] in "xo" else int(text)
-    )
-
-
-def _float(text: str) -> float:
-    plain = text.lower().lstrip("+")
-    value = float(plain.replace(".inf", "inf").replace(".nan", "nan"))
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-_SCALARS: dict[str, Any] = {
-    "str": str,
-    "timestamp": str,
-    "int": _int,
-    "float": _float,
-    "bool": lambda text: text.lower() == "true",
-    "null": lambda _: None,
-}
+def _syntax(text: str, line: int, error: Any) -> str:
+    """The parser's complaint, and in plain words what it mostly means."""
+    lines = text.splitlines()
+    here = lines[line - 1] if 0 < line <= len(lines) else ""
+    problem = str(error.problem or error.context or "")
+    if "\t" in here[: len(here) - len(here.lstrip())] or "'\\t'" in problem:
+        return "a tab; indent with spaces"
+    hint = ""
+    if "mapping values are not allowed" in problem:
+        hint = "; text with a colon in it needs quotes, and settings of one section start in the same column"
+    elif "expected <block end>" in problem or "could not find expected ':'" in problem:
+        hint = "; settings of one section start in the same column, each with a colon and a space after it"
+    elif "expected ',' or" in problem:
+        hint = "; a bracket or brace is not closed"
+    elif "found unexpected end of stream" in problem:
+        hint = "; a quote is not closed"
+    return f"not YAML: {problem}{hint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -10,6 +11,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from tasks.base.model import Name, Seconds, Strict
 
 Users = Annotated[int, Field(ge=0, le=100_000)]
+Point = Annotated[tuple[Annotated[float, Field(ge=0, le=30 * 86_400)], Annotated[float, Field(ge=0, le=100_000)]], Field(strict=False)]
+"""Seconds since the load began, and users from then on."""
 VARIABLE = re.compile(r"\{([a-z][a-z0-9_]{0,30})\}")
 Listed = Field(strict=False)  # YAML has lists where the frozen models keep tuples
 
@@ -90,6 +93,17 @@ class Csv(Strict):
     """The CSV file, relative to the document's folder or else to the shipped ``configs`` folder."""
     interpolate: Literal["held", "linear"] = "held"
     """Between two rows: hold the earlier number, or follow a straight line."""
+    points: Annotated[tuple[Point, ...], Field(min_length=1, max_length=20_000, strict=False)] | None = None
+    """The rows themselves, ``[time_s, users]``; read from the file when left out, and kept with every run."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        times = [time_s for time_s, _ in self.points or ()]
+        if times and times[0] != 0:
+            raise ValueError(f"points must begin at 0 s, not at {times[0]:g}")
+        if late := next((after for before, after in pairwise(times) if after <= before), None):
+            raise ValueError(f"points must rise in time, and {late:g} s does not")
+        return self
 
 
 Shape = Annotated[Constant | Steps | Ramp | DayNight | FlashCrowd | Csv, Field(discriminator="shape")]

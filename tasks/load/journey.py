@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +58,12 @@ def read_set(path: Path) -> JourneySet:
     Raises:
         DocumentError: It is wrong; each mistake with file and line.
     """
+    status = path.stat() if path.is_file() else None
+    return _read(path, None if status is None else (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _: tuple[int, int] | None) -> JourneySet:
     source = read_source(path, what="journey set")
     try:
         return JourneySet.model_validate(source.value)

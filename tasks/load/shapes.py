@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 
 from tasks.base.errors import DocumentError
 from tasks.load.config import Constant, Csv, DayNight, FlashCrowd, Ramp, Shape, Steps
+from tasks.load.users_table import find_file, table
 
-LIMIT_BYTES = 16 << 20
-LIMIT_S = 30 * 86_400.0
-LIMIT_USERS = 100_000
 DAY_POINTS = 96
 """Straight pieces of one period of the cosine: never more than 0.06 % of its height away from it."""
 
@@ -105,7 +102,14 @@ def curve_of(shape: Shape, folders: Sequence[Path] = ()) -> Curve:
             marks = np.cumsum([0.0, shape.at_s, shape.rise_s, shape.hold_s, shape.fall_s])
             return Curve(tuple(map(float, marks)), (low, low, high, high, low), held=False)
         case Csv():
-            return read_csv(find_file(shape.file, folders), held=shape.interpolate == "held")
+            return _tabled(shape, folders)
+
+
+def _tabled(shape: Csv, folders: Sequence[Path]) -> Curve:
+    if shape.points is None:
+        return read_csv(find_file(shape.file, folders), held=shape.interpolate == "held")
+    times, users = zip(*shape.points, strict=True)
+    return Curve(times, users, held=shape.interpolate == "held")
 
 
 def _cosine(shape: DayNight) -> Curve:
@@ -115,23 +119,6 @@ def _cosine(shape: DayNight) -> Curve:
     return Curve(tuple(turn * shape.period_s for turn in turns), users, held=False, period_s=shape.period_s)
 
 
-def find_file(name: str, folders: Sequence[Path]) -> Path:
-    """
-    The first file *name* in *folders*; an absolute path stays as it is.
-
-    Raises:
-        DocumentError: There is none.
-    """
-    places = [Path(name)] if Path(name).is_absolute() else [folder / name for folder in folders]
-    for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(str(place) for place in places) or "no folder"
-    raise DocumentError(
-        f"load.users.file: there is no file {name} (looked at {looked})", next_step="write one with the columns time_s,users"
-    )
-
-
 def read_csv(path: Path, *, held: bool) -> Curve:
     """
     The curve of a CSV file with the header ``time_s,users``.
@@ -139,54 +126,10 @@ def read_csv(path: Path, *, held: bool) -> Curve:
     Raises:
         DocumentError: It cannot be read or is wrong; each mistake with file and line.
     """
-    try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise DocumentError(f"{path} is larger than {LIMIT_BYTES >> 20} MiB")
-        text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"cannot read {path}: {error}") from error
-    points, mistakes = _rows(text, str(path))
-    if not mistakes and not points:
-        mistakes.append(f"{path}:2: no row follows the header")
+    points, mistakes = table(path)
     if mistakes:
         raise DocumentError(
             "\n".join([f"{path} is not a load curve:", *(f"  {line}" for line in mistakes)]), next_step="mend the lines above"
         )
     times, users = zip(*points, strict=True)
     return Curve(times, users, held=held)
-
-
-def _rows(text: str, name: str) -> tuple[list[tuple[float, float]], list[str]]:
-    points: list[tuple[float, float]] = []
-    mistakes: list[str] = []
-    last_s = -1.0
-    reader = csv.reader(text.splitlines())
-    header = next(reader, [])
-    if [cell.strip() for cell in header] != ["time_s", "users"]:
-        return [], [f"{name}:1: the header must be time_s,users"]
-    for row in reader:
-        where = f"{name}:{reader.line_num}"
-        if len(row) != 2:
-            mistakes.append(f"{where}: two cells were expected, not {len(row)}")
-            continue
-        time_s, users = _number(row[0], LIMIT_S), _number(row[1], LIMIT_USERS)
-        if time_s is None:
-            mistakes.append(f"{where}: time_s: {row[0].strip()!r} is not a number from 0 to {LIMIT_S:.0f}")
-        elif time_s <= last_s:
-            mistakes.append(f"{where}: time_s: {time_s:g} does not come after {last_s:g}")
-        elif reader.line_num == 2 and time_s != 0:
-            mistakes.append(f"{where}: time_s: the first row must be at 0, not at {time_s:g}")
-        if users is None:
-            mistakes.append(f"{where}: users: {row[1].strip()!r} is not a number from 0 to {LIMIT_USERS}")
-        last_s = last_s if time_s is None else time_s
-        if time_s is not None and users is not None:
-            points.append((time_s, users))
-    return points, mistakes
-
-
-def _number(text: str, most: float) -> float | None:
-    try:
-        value = float(text.strip()) if text.strip().isascii() and "_" not in text else math.nan
-    except ValueError:
-        return None
-    return value if 0 <= value <= most else None

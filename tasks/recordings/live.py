@@ -24,11 +24,6 @@ class Window:
     value: NDArray[np.float64]
 
 
-def judging_features(interval_s: float) -> FeaturesConfig:
-    """Grid and rate window by which faults are witnessed: one row a scrape, rates over five."""
-    return FeaturesConfig(profile="short", grid_s=interval_s, rate_window_s=5 * interval_s)
-
-
 @dataclass(slots=True)
 class LiveWindow:
     """Follows the chunks of *folder* and keeps what is younger than *keep_s*."""

@@ -25,10 +25,11 @@ from tasks.recordings.gate import Gate
 from tasks.recordings.judging import grace_of, judged
 from tasks.recordings.labels import write_labels
 from tasks.recordings.length import measured_s
-from tasks.recordings.live import LiveWindow, judging_features
+from tasks.recordings.live import LiveWindow
 from tasks.recordings.machine import clocks, machine, versions
 from tasks.recordings.planning import planned_trials
 from tasks.recordings.settings import RecordingSettings
+from tasks.recordings.settling import judging_features
 from tasks.recordings.truth import with_journal
 from tasks.recordings.trying import Trying
 from tasks.telemetry.plan import ScrapePlan

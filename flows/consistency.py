@@ -1,0 +1,121 @@
+"""What no section can know by itself: names that must exist elsewhere, files, and a plan of faults that could be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.app.config import AppConfig, OwnApp
+from tasks.app.files import app_of
+from tasks.app.model import App
+from tasks.app.resolve import processes
+from tasks.base.errors import DocumentError
+from tasks.base.mistakes import nearest
+from tasks.base.shipped import shipped
+from tasks.base.yaml_events import Loc
+from tasks.base.yaml_source import undotted
+from tasks.faults.schedule import Settling, refusals
+from tasks.load.config import Csv
+from tasks.load.journey import journeys_of, shipped_folders
+from tasks.load.users_table import find_file, table
+from tasks.recordings.settling import app_facts, judging_settling
+
+if TYPE_CHECKING:
+    from flows.document import Experiment
+
+FLOORS = ("random", "norm", "constant")
+Doubt = tuple[Loc, str]
+
+
+def completed(experiment: Experiment, folder: Path | None) -> tuple[Experiment, list[Doubt]]:
+    """*experiment* with the rows of its table of users read in, and what is wrong with the table."""
+    users = experiment.load.users
+    if not isinstance(users, Csv) or users.points is not None:
+        return experiment, []
+    loc: Loc = ("load", "users", "file")
+    try:
+        points, mistakes = table(find_file(users.file, (*(() if folder is None else (folder,)), *shipped_folders())))
+    except DocumentError as error:
+        return experiment, [(loc, error.message.removeprefix("load.users.file: "))]
+    if mistakes:
+        return experiment, [(loc, text) for text in mistakes]
+    load = experiment.load.model_copy(update={"users": users.model_copy(update={"points": points})})
+    return experiment.model_copy(update={"load": load}), []
+
+
+def doubts(experiment: Experiment, *, stated: Mapping[str, Any]) -> list[Doubt]:
+    """
+    Names in a valid *experiment* that lead nowhere, each with the path of its setting.
+
+    Args:
+        experiment: A valid one.
+        stated: The document's plain values: a default is not doubted where the document says nothing.
+    """
+    found = [*_names(experiment, stated), *_placeholders(experiment.app)]
+    try:
+        journeys_of(experiment.load)
+    except DocumentError as error:
+        found.append((("load", "journeys"), f"{error.message.removeprefix('load.journeys: ')}; {error.next_step}"))
+    return found
+
+
+def plan_doubts(experiment: Experiment, *, quiet_too: bool = True) -> list[Doubt]:
+    """
+    Every reason why the faults of a valid *experiment* would prove nothing, each with the path of its setting.
+
+    Args:
+        experiment: A valid one.
+        quiet_too: Whether its timing is that of the document, so that quiet times can be judged.
+    """
+    if experiment.faults is None:
+        return []
+    try:
+        facts = app_facts(app_of(experiment.app), journeys_of(experiment.load))
+    except DocumentError:
+        return []  # told by doubts()
+    quiets = (settling(experiment), judging_settling(experiment.telemetry.scrape.interval_s))
+    sentences = dict.fromkeys(text for quiet in quiets for text in refusals(experiment.faults, facts, quiet))
+    split = [text.partition(": ") for text in sentences]
+    return [(undotted(setting), sentence) for setting, _, sentence in split if quiet_too or setting.startswith("faults.trials")]
+
+
+def settling(experiment: Experiment) -> Settling:
+    """What has to fit into the quiet between two faults."""
+    step = experiment.features.grid_s
+    return Settling(experiment.features.rate_window_s, experiment.evaluation.persistence_s(step), experiment.evaluation.close_after * step)
+
+
+def _names(experiment: Experiment, stated: Mapping[str, Any]) -> Iterator[Doubt]:
+    known = {*FLOORS, *(detector.name for detector in experiment.detectors)}
+    wanted: list[tuple[Loc, str]] = [(("ranking", "detector"), experiment.ranking.detector)]
+    if experiment.evaluation.require is not None:
+        wanted.append((("evaluation", "require", "detector"), experiment.evaluation.require.detector))
+    for loc, name in wanted:
+        if name not in known and _is_stated(stated, loc):
+            yield loc, f"{name} is not among the detectors of this document{nearest(name, known)}"
+    catalogues = {file.stem for file in shipped("metrics").glob("*.yaml")}
+    if (catalogue := experiment.features.catalogue) not in catalogues:
+        yield ("features", "catalogue"), f"there is no metric catalogue {catalogue}; there are {', '.join(sorted(catalogues))}"
+
+
+def _is_stated(stated: Any, loc: Loc) -> bool:
+    for part in loc:
+        if not isinstance(stated, Mapping) or part not in stated:
+            return False
+        stated = stated[part]
+    return True
+
+
+def _placeholders(config: AppConfig) -> Iterator[Doubt]:
+    """A command or variable of one's own services that cannot be filled in."""
+    if not isinstance(config, OwnApp):
+        return
+    app = app_of(config)
+    ports = {service.name: service.port or 20_000 + position for position, service in enumerate(app.services)}
+    for position, service in enumerate(app.services):
+        alone = App(app.name, config.model_copy(update={"services": (service,)}))
+        try:
+            processes(alone, ports, ports, Path("data"), "python")
+        except DocumentError as error:
+            yield ("app", "services", position), f"{error.message}; {error.next_step}"
