@@ -25,7 +25,7 @@ from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
 from tasks.features import matrix as matrices
 from tasks.features.config import FeaturesConfig
-from tasks.featurize import degraded_of
+from tasks.featurize import degraded_of, require_rows
 
 Floats = NDArray[np.float64]
 FLOOR = "floor"
@@ -56,9 +56,11 @@ class Bench:
     def calibration_scores(self, detector: str) -> Floats:
         """Scores on the calibration recordings; degraded rows have none."""
         names = self.names("calibration")
-        return np.concatenate(
-            [np.where(self.degraded(name), np.nan, values) for name, values in zip(names, self.scores(detector, names), strict=True)]
-        )
+        scored = zip(names, self.scores(detector, names), strict=True)
+        found = np.concatenate([np.where(self.degraded(name), np.nan, values) for name, values in scored])
+        usable = int(np.isfinite(found).sum())
+        require_rows(self.store, self.job, [f"matrix:{name}" for name in names], usable, "calibration")
+        return found
 
     def calibration(self) -> Calibration:
         """How thresholds are set."""

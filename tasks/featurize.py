@@ -1,5 +1,6 @@
 """Stage *featurize*: the samples of one recording to a matrix on a regular grid, with its degraded rows marked."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,22 @@ import pyarrow as pa
 from tasks.artifacts.jobs import Job
 from tasks.artifacts.store import Store
 from tasks.base.clock import from_iso
-from tasks.base.files import read_json
+from tasks.base.errors import IncompleteError
+from tasks.base.files import read_json, write_json
 from tasks.base.parquet import read_table, write_table
 from tasks.caching import stage
 from tasks.features import matrix as matrices
 from tasks.features.build import build
 from tasks.features.config import FeaturesConfig
 
+MIN_ROWS = 8
+"""Fewer rows say nothing about what is normal."""
+
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     """
-    Write ``matrix.parquet``, ``undefined.parquet``, ``columns.json`` and ``rows.parquet`` (``time_s``, ``degraded``).
+    Write ``matrix.parquet``, ``undefined.parquet``, ``columns.json``, ``rows.parquet`` (``time_s``, ``degraded``) and
+    ``degraded.json`` (seconds by reason).
 
     With an input ``columns`` the matrix gets exactly the columns of that one, absent series wholly masked.
     """
@@ -28,8 +34,10 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     columns = matrices.load(store.open(job.ref("columns")).folder).columns if "columns" in job.inputs else None
     made = build(recording, settings, start_s=from_iso(facts["start"]), end_s=from_iso(facts["end"]), columns=columns)
     matrices.save(made, folder)
-    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in read_json(recording / "degraded.json")], dtype=np.int64))
+    bad = read_json(recording / "degraded.json")
+    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in bad], dtype=np.int64))
     write_table(folder / "rows.parquet", pa.table({"time_s": made.time_s, "degraded": degraded}))
+    write_json(folder / "degraded.json", dict(Counter(reason for entry in bad for reason in entry["reasons"])))
     lost = [column.name for column, seen in zip(made.columns, np.asarray(made.valid.any(axis=0)), strict=True) if not seen]
     return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
 
@@ -43,6 +51,26 @@ def degraded_rows(time_s: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 def degraded_of(store: Store, job: Job, name: str) -> np.ndarray:
     """The degraded rows ``(n,)`` of the matrix that *job* calls *name*."""
     return np.asarray(read_table(store.open(job.ref(name)).file("rows.parquet")).column("degraded").to_numpy(zero_copy_only=False))
+
+
+def require_rows(store: Store, job: Job, names: list[str], usable: int, role: str) -> None:
+    """
+    Refuse to learn from next to nothing.
+
+    Raises:
+        IncompleteError: Fewer than MIN_ROWS rows of the recordings of *role* are usable; says why.
+    """
+    if usable >= MIN_ROWS:
+        return
+    reasons: Counter[str] = Counter()
+    for name in names:
+        reasons.update(read_json(store.open(job.ref(name)).file("degraded.json")))
+    why = ", ".join(f"{reason} in {count} s" for reason, count in reasons.most_common()) or "too short, or too much was not observed"
+    first = names[0].removeprefix("matrix:")
+    raise IncompleteError(
+        f"only {usable} seconds of the {role} recordings can be used ({why})",
+        next_step=f"close other programs or record longer, then: tidegauge run FILE --refresh recording:{first}",
+    )
 
 
 featurize = stage("featurize", compute)

@@ -15,7 +15,7 @@ from tasks.detectors.registry import make
 from tasks.features import matrix as matrices
 from tasks.features.config import FeaturesConfig
 from tasks.features.prepare import learn, prepare
-from tasks.featurize import degraded_of
+from tasks.featurize import degraded_of, require_rows
 
 _ITEM: TypeAdapter[AnyDetector] = TypeAdapter(AnyDetector)
 
@@ -26,10 +26,12 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     names = sorted(name for name in job.inputs if name.startswith("matrix:"))
     training = [matrices.load(store.open(job.ref(name)).folder) for name in names]
     keep = [~degraded_of(store, job, name) for name in names]
+    require_rows(store, job, names, sum(int(rows.sum()) for rows in keep), "training")
     filling = learn(training, keep)
     prepared = [prepare(matrix, filling, settings) for matrix in training]
     usable = [one.scored & kept for one, kept in zip(prepared, keep, strict=True)]
     rows = np.concatenate([one.rows[use] for one, use in zip(prepared, usable, strict=True)])
+    require_rows(store, job, names, rows.shape[0], "training")
     detector = make(_ITEM.validate_python(job.settings["detector"]), profile=settings.profile, grid_s=settings.grid_s)
     fitted = detector.fit(rows, resolution=filling.resolution, seed=job.settings["seed"])
     save(fitted, folder / "model.skops")
