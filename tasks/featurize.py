@@ -23,8 +23,7 @@ MIN_ROWS = 8
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     """
-    Write ``matrix.parquet``, ``undefined.parquet``, ``columns.json``, ``rows.parquet`` (``time_s``, ``degraded``) and
-    ``degraded.json`` (seconds by reason).
+    Write the matrix, and beside it ``rows.parquet`` (``time_s``, ``degraded``) and ``degraded.json`` (seconds by reason).
 
     With an input ``columns`` the matrix gets exactly the columns of that one, absent series wholly masked.
     """
