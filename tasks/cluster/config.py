@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tasks.base.model import Seconds, Strict
 
-Delay = Annotated[float, Field(ge=0, le=3600, strict=False)]
+Delay = Annotated[float, Field(ge=0, le=3600)]
 """Seconds to wait, at most an hour; 0 is at once."""
 
 
@@ -40,7 +40,7 @@ class LocalCluster(Strict):
     """Restarts of a process that ended."""
     ready_timeout_s: Seconds = 60.0
     """Longest wait, in seconds, until every process answers after a start."""
-    stop_grace_s: Annotated[float, Field(ge=0, le=300, strict=False)] = 3.0
+    stop_grace_s: Annotated[float, Field(ge=0, le=300)] = 3.0
     """Time, in seconds, between the request to end and SIGKILL."""
     ttl_s: Seconds | None = None
     """A deployment made by ``up`` ends by itself after this many seconds; null: it stays until ``down``."""

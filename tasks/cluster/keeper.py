@@ -140,15 +140,15 @@ class Keeper:
             self.end(1.0)
 
     def enforce_limits(self) -> None:
-        """Kill what uses more memory than its limit; the accounts must be fresh."""
+        """Kill what uses more memory (PSS) than its limit; children that the last refresh did not see are not counted yet."""
         for name, kept in self.kept.items():
             limit = kept.spec.memory_limit_bytes
             if limit is None or kept.status != "running" or kept.doomed is not None:
                 continue
-            mine = self.accounts.in_present_life(name)
-            if sum(one.stat.rss_bytes for one in mine) <= limit * 0.95:  # PSS is never more than resident memory
+            if self.accounts.resident_bytes(name) <= limit * 0.95:  # the quick figure may be a little stale
                 continue
-            used = sum(procfs.memory(one.id.pid).pss_bytes for one in mine)
+            self.accounts.refresh()
+            used = sum(procfs.memory(one.id.pid).pss_bytes for one in self.accounts.in_present_life(name))
             if used > limit:
                 kept.doomed = "OOMKilled"
                 kept.oom_events += 1

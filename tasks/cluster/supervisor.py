@@ -38,6 +38,9 @@ from tasks.cluster.server import Server, http_answer
 from tasks.cluster.state import Events, State
 
 TICK_S = 0.25
+REFRESH_S = 0.9
+SAME_S = 0.02
+"""Pages read within this time of each other show one count."""
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -54,6 +57,9 @@ class Supervisor:
     over: bool = False
     stale: bool = False
     """Whether ``state.json`` is about to be written."""
+
+    counted_s: float = 0.0
+    """When the accounts were last refreshed for a page or a tick (monotonic)."""
 
     keeper: Keeper = field(init=False)
     accounts: Accounts = field(init=False)
@@ -150,11 +156,17 @@ class Supervisor:
 
     def _tick(self) -> None:
         self.keeper.reap()
-        self.accounts.refresh()
+        self._count(REFRESH_S)
         self.keeper.enforce_limits()
         for kept in self.keeper.kept.values():
             kept.tail.poll()
         self.keeper.advance()
+
+    def _count(self, age_s: float) -> None:
+        """Have the accounts refreshed unless they are younger than *age_s*."""
+        if time.monotonic() - self.counted_s > age_s:
+            self.accounts.refresh()
+            self.counted_s = time.monotonic()
 
     def _watch(self, pid: int) -> None:
         handle = os.pidfd_open(pid)
@@ -186,7 +198,7 @@ class Supervisor:
             return exposition.node()
         if path not in ("/metrics/cadvisor", "/metrics/harness"):
             return None
-        self.accounts.refresh()
+        self._count(SAME_S)
         if path == "/metrics/cadvisor":
             return exposition.containers(self.accounts, self.keeper.kept)
         return exposition.harness(self.accounts, self.keeper.services())
