@@ -39,13 +39,17 @@ def mended(value: Mapping[str, Any], error: ValidationError) -> tuple[dict[str, 
         elif loc and loc[0] in OPTIONAL:
             result.pop(str(loc[0]), None)
             exact = exact and loc[0] not in TIMING
-        elif loc and loc[0] == "recordings":
+        elif loc[:1] == ("recordings",) and len(loc) > 1 and loc[2:] in ((), ("duration_s",)) and isinstance(_at(result, loc[:2]), dict):
+            entry = _at(result, loc[:2])
+            entry.pop("duration_s", None)
+            entry |= {} if entry.get("role") == "faults" else {"duration_s": 1}
+        elif not loc or loc[0] == "recordings":
             roles = ("training", "calibration", *(("faults",) if "faults" in value else ()))
             result["recordings"] = [{"name": role, "role": role} | ({"duration_s": 1} if role != "faults" else {}) for role in roles]
         elif loc[:2] == ("faults", "trials") and loc[3:] == ("kind",):
             _at(result, loc[:-1])["kind"] = "pause"
         else:
-            _drop(result, loc)
+            _drop(result, ("faults", "quiet_s") if loc == ("faults",) else loc)
             exact = False
     return result, exact
 

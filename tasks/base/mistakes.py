@@ -34,11 +34,14 @@ def mistakes_of(source: Source, error: ValidationError, model: type[BaseModel], 
 def _mistakes(source: Source, item: Mapping[str, Any], model: type[BaseModel]) -> Iterator[Mistake]:
     kind = item["type"]
     loc = in_document(source.value, item["loc"], keep_last=kind in ("missing", "extra_forbidden"))
-    if any(loc[: len(there)] == there for there, _ in source.wrong):
-        return  # refused while reading already
+    if any(loc[: len(there)] == there or (there[: len(loc)] == loc and kind == "value_error" and loc) for there, _ in source.wrong):
+        return  # refused while reading already, or said of what stands for it
+    if kind == "too_short" and len(_value_at(source.value, loc)) >= item["ctx"]["min_length"]:
+        return  # there are enough, but some are wrong, as is told of them
     if kind in ("value_error", "assertion_error"):
         message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        for sentence in re.split(r"; (?!did you mean)", message):
+        several = not loc or loc[0] == "app"  # the checks that list what they find
+        for sentence in re.split(r"; (?!did you mean)", message) if several else [message]:
             yield source.mistake(*_named_first(source, loc, sentence))
         return
     if kind == "union_tag_invalid":
@@ -51,7 +54,15 @@ def _named_first(source: Source, loc: Loc, sentence: str) -> tuple[Loc, str]:
     word = re.match(r"\w+", sentence)
     if word is None or (*loc, word[0]) not in (*source.marks, *source.origins):
         return loc, sentence
-    return (*loc, word[0]), sentence.removeprefix(f"{word[0]}: ")
+    return (*loc, word[0]), sentence.removeprefix(f"{word[0]}: ").removeprefix(
+        f"{word[0]} " if sentence.startswith(f"{word[0]} must") else ""
+    )
+
+
+def _value_at(value: Any, loc: Loc) -> Any:
+    for part in loc:
+        value = value[part]
+    return value
 
 
 def _sentence(kind: str, item: Mapping[str, Any], loc: Loc, model: type[BaseModel]) -> str:
@@ -62,12 +73,12 @@ def _sentence(kind: str, item: Mapping[str, Any], loc: Loc, model: type[BaseMode
     if kind == "union_tag_not_found":
         return _untold(str(context["discriminator"]).strip("'"), tags_at(model, loc), value)
     words = _WORDS.get(kind)
-    return words(context, value) if words else f"{_plain(str(item['msg']))}, not {shown(value)}"
+    return words(context, value) if words else f"{_plain(str(item['msg']))}, {_not(value)}"
 
 
 def _untold(tag: str, choices: Sequence[str], value: Any) -> str:
     if not isinstance(value, dict):
-        return f"must be a mapping with the setting {tag}, not {shown(value)}"
+        return f"must be a mapping with the setting {tag}, {_not(value)}"
     return f"needs the setting {tag}" + (f": one of {_listed(choices)}" if choices else "")
 
 
@@ -75,12 +86,12 @@ def _choice(context: Mapping[str, Any], value: Any) -> str:
     expected = str(context.get("expected") or context["expected_tags"])
     choices, found = re.findall(r"'([^']*)'", expected) or [expected], context.get("tag", value)
     wanted = choices[0] if len(choices) == 1 else f"one of {_listed(choices)}"
-    return f"must be {wanted}, not {shown(found)}{nearest(found, choices)}"
+    return f"must be {wanted}, {_not(found)}{nearest(found, choices)}"
 
 
 def _number(what: str) -> Callable[[Mapping[str, Any], Any], str]:
     def words(_: Mapping[str, Any], value: Any) -> str:
-        return f"must be {what}, not {shown(value)}{_number_hint(value)}"
+        return f"must be {what}, {_not(value)}{_number_hint(value)}"
 
     return words
 
@@ -101,11 +112,15 @@ def _number_hint(value: Any) -> str:
 
 def _boolean(_: Mapping[str, Any], value: Any) -> str:
     hint = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).lower())
-    return f"must be true or false, not {shown(value)}" + (f"; write {hint}" if hint else "")
+    return f"must be true or false, {_not(value)}" + (f"; write {hint}" if hint else "")
 
 
 def _limit(words: str, name: str) -> Callable[[Mapping[str, Any], Any], str]:
-    return lambda context, value: f"must be {words} {context[name]:g}, not {shown(value)}"
+    def text(context: Mapping[str, Any], value: Any) -> str:
+        limit = context[name]
+        return f"must be {words} {limit if isinstance(limit, int) else format(limit, 'g')}, {_not(value)}"
+
+    return text
 
 
 def _items(words: str, name: str) -> Callable[[Mapping[str, Any], Any], str]:
@@ -117,15 +132,15 @@ def _items(words: str, name: str) -> Callable[[Mapping[str, Any], Any], str]:
 
 
 def _pattern(context: Mapping[str, Any], value: Any) -> str:
-    return f"must be {PATTERNS.get(context['pattern'], 'text of the form ' + context['pattern'])}, not {shown(value)}"
+    return f"must be {PATTERNS.get(context['pattern'], 'text of the form ' + context['pattern'])}, {_not(value)}"
 
 
 def _mapping(_: Mapping[str, Any], value: Any) -> str:
-    return f"must be a mapping of settings, not {shown(value)}"
+    return f"must be a mapping of settings, {_not(value)}"
 
 
 def _list(_: Mapping[str, Any], value: Any) -> str:
-    return f"must be a list, not {shown(value)}"
+    return f"must be a list, {_not(value)}"
 
 
 _WORDS: dict[str, Callable[[Mapping[str, Any], Any], str]] = {
@@ -137,7 +152,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Any], str]] = {
     "int_type": _number("a whole number"),
     "int_from_float": _number("a whole number"),
     "bool_type": _boolean,
-    "string_type": lambda _, value: f"must be text, not {shown(value)}" + ("" if value is None else "; put it in quotes"),
+    "string_type": lambda _, value: f"must be text, {_not(value)}" + ("" if value is None else "; put it in quotes"),
     "model_type": _mapping,
     "model_attributes_type": _mapping,
     "dict_type": _mapping,
@@ -155,10 +170,14 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Any], str]] = {
 }
 
 
+def _not(value: Any) -> str:
+    return "but is empty" if value is None else f"not {shown(value)}"
+
+
 def shown(value: Any) -> str:
     """A value in a sentence: short, and told apart from a number when it is text."""
     if value is None:
-        return "empty"
+        return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

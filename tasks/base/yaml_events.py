@@ -93,10 +93,14 @@ class Composer:
             key = self._value(event, loc, depth + 1)
             if not isinstance(key, str):
                 if type(event).__name__ != "AliasEvent":
-                    self._note(event, loc, "a key must be text; put it in quotes")
+                    self._note(event, loc, "a key must be text, in quotes where it looks like anything else")
                 self._value(next(self.events), loc, depth + 1)
                 continue
             here = (*loc, key)
+            if key == "<<" and event.style in (None, ""):
+                self._note(event, loc, "a merge (<<); write the settings out")
+                self._value(next(self.events), loc, depth + 1)
+                continue
             if key in result:
                 self._note(event, here, f"given twice; it stands in line {self.marks[here][0]} already")
                 self._value(next(self.events), here, depth + 1)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tasks.base.errors import DocumentError
@@ -90,7 +91,7 @@ def refuse(source: str, mistakes: Sequence[Mistake], what: str = "experiment") -
     if len(found) > LIMIT_SHOWN:
         lines.append(f"  and {len(found) - LIMIT_SHOWN:,} more")
     place = "what --set says" if all(mistake.origin for mistake in found) else "the line above" if len(found) == 1 else "the lines above"
-    error = DocumentError("\n".join(lines), next_step=f"mend {place}, then: tidegauge check {source}")
+    error = DocumentError("\n".join(lines), next_step=f"mend {place}, then: tidegauge check {quote(source)}")
     error.details = {
         "file": source,
         "mistakes": [

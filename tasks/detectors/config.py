@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tasks.base.model import Seconds, Strict
 
-Positive = Annotated[float, Field(gt=0, strict=False)]
-Share = Annotated[float, Field(gt=0, le=1, strict=False)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Random(Strict):

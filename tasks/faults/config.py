@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from tasks.base.model import Name, Ratio, Seconds, Strict
 
 KindName = Literal["cpu_squeeze", "cpu_hog", "memory_leak", "latency", "http_errors", "pause", "crash"]
-Intensity = Annotated[float, Field(gt=0, le=1, strict=False)]
+Intensity = Annotated[float, Field(gt=0, le=1)]
 
 
 class TrialEntry(Strict):

@@ -156,7 +156,7 @@ class Journey(Strict):
 
     name: Name
     """Unique in the set."""
-    weight: Annotated[float, Field(gt=0, le=1e6, strict=False)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """How often it is chosen, relative to the other journeys of the set."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1, max_length=200, strict=False)]
     """Its requests, sent one after the other."""
@@ -167,7 +167,7 @@ class LoadConfig(Strict):
 
     users: Shape
     """Users over time."""
-    journeys_per_user_per_s: Annotated[float, Field(gt=0, le=100, strict=False)] = 0.5
+    journeys_per_user_per_s: Annotated[float, Field(gt=0, le=100)] = 0.5
     """Pace of each user, journeys per second; planned journeys per second = users x pace."""
     journeys: Annotated[
         Annotated[Name, Tag("name")] | Annotated[tuple[Journey, ...], Field(min_length=1, max_length=100, strict=False), Tag("list")],
@@ -178,7 +178,7 @@ class LoadConfig(Strict):
     """Logins of the virtual users; empty: those of the journey set."""
     timeout_s: Seconds = 10.0
     """A request without an answer for this long has failed, in seconds."""
-    generator_cpu_limit_ratio: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.7
+    generator_cpu_limit_ratio: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Above this share of a core the load generator itself is the bottleneck: such seconds are degraded."""
     generator_memory_limit_bytes: Annotated[int, Field(ge=64 << 20)] = 1 << 30
     """Above this resident size of the load generator, seconds are degraded."""

@@ -20,7 +20,7 @@ class RecordingEntry(Strict):
     """What it may be used for: a recording never serves two roles."""
     duration_s: Seconds | None = None
     """Planned length after warm-up; a recording of role ``faults`` takes its length from the section ``faults``."""
-    warmup_s: Annotated[float, Field(ge=0, le=3600, strict=False)] = 8.0
+    warmup_s: Annotated[float, Field(ge=0, le=3600)] = 8.0
     """Time under load before the recording starts to count."""
     warmup_limit_s: Seconds = 60.0
     """Longest wait for the warm-up gate: smoke test passed, required metrics there, load arrived."""
