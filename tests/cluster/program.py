@@ -6,6 +6,7 @@ Run as ``python program.py PORT``. One thread, no imports beyond the basics: it 
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,14 @@ def act(path: str) -> str:
         spin(float(value))
     elif verb == "spin-in-child":
         subprocess.run([sys.executable, __file__, "spin", value], check=True)
+    elif verb == "spin-unwaited":
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        child = os.fork()
+        if child == 0:
+            spin(float(value))
+            time.sleep(2.5)
+            os._exit(0)
+        return str(child)
     elif verb == "hold":
         HELD.append(bytearray(os.urandom(1 << 20) * int(value)))
     elif verb == "write":

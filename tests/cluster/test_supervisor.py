@@ -158,6 +158,21 @@ def test_cpu_and_writes_of_ended_processes_are_kept(state_dir):
     assert metric(handle, "container_fs_writes_bytes_total", "orders") >= 256 << 10
 
 
+def test_a_child_that_nobody_waits_for_stays_counted(state_dir):
+    """The kernel passes nothing up when a parent ignores its children; the last value seen is kept."""
+    handle = start(state_dir, "orders")
+    before = metric(handle, "container_cpu_usage_seconds_total", "orders")
+    child = identify(int(get(handle.services()["orders"].port, "/spin-unwaited/0.3")))
+    seen = [before]
+    while child.alive():
+        seen.append(metric(handle, "container_cpu_usage_seconds_total", "orders"))
+        time.sleep(0.05)
+    seen.append(metric(handle, "container_cpu_usage_seconds_total", "orders"))
+
+    assert seen == sorted(seen)
+    assert seen[-1] - before >= 0.3
+
+
 def test_the_counter_falls_only_when_the_main_process_restarts(state_dir):
     """A new life begins at nothing, as a container's does."""
     handle = start(state_dir, "orders")
