@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tasks.shop.application import Program, application
+from tasks.shop.application import ErrorPage, Program, application
 from tasks.shop.metrics import BUCKETS_S, Metrics
 from tasks.shop.peers import PeerError
 
@@ -98,9 +98,13 @@ async def _peer_away(_: Request) -> Response:
     raise PeerError("carts", "GET /", "no answer within 5 s")
 
 
-def _asked(path: str) -> tuple[int, dict[str, float]]:
+def _no_page(_request: Request, _status: int, _problem: str) -> Response:
+    raise RuntimeError("not even that")
+
+
+def _asked(path: str, error_page: ErrorPage | None = None) -> tuple[int, dict[str, float]]:
     metrics = Metrics("carts")
-    app = application(Program(routes=(Route("/boom/{id}", _boom), Route("/away", _peer_away))), metrics)
+    app = application(Program(routes=(Route("/boom/{id}", _boom), Route("/away", _peer_away)), error_page=error_page), metrics)
 
     async def ask() -> int:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -116,3 +120,8 @@ def _asked(path: str) -> tuple[int, dict[str, float]]:
 def test_a_handler_that_throws_is_counted_as_500(path, route):
     """Errors are not lost, as they are in the Sock Shop's Java services."""
     assert _asked(path) == (500, {f"{route} 500": 1.0})
+
+
+def test_a_request_that_gets_no_answer_at_all_is_counted_as_500():
+    """Even when showing the error fails as well."""
+    assert _asked("/boom/7", _no_page)[1] == {"/boom/{id} 500": 1.0}
