@@ -76,9 +76,21 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
         load=load_view(folder / "load"),
         metrics=model.MetricHistory(made.time_s, columns, made.values, made.valid),
         gaps=tuple(gap_view(gap) for gap in read_json(folder / "gaps.json")["gaps"]),
-        degraded=tuple(model.Degraded(entry["second"], entry["second"], ", ".join(entry["reasons"])) for entry in degraded),
+        degraded=stretches(degraded),
         note=facts["status"],
     )
+
+
+def stretches(degraded: list[dict[str, Any]]) -> tuple[model.Degraded, ...]:
+    """Degraded seconds in succession and for the same reasons as one stretch each."""
+    found: list[model.Degraded] = []
+    for entry in degraded:
+        second, reason = float(entry["second"]), ", ".join(entry["reasons"])
+        if found and found[-1].reason == reason and found[-1].end_s == second - 1:
+            found[-1] = model.Degraded(found[-1].start_s, second, reason)
+        else:
+            found.append(model.Degraded(second, second, reason))
+    return tuple(found)
 
 
 def gap_view(gap: dict[str, Any]) -> model.Gap:

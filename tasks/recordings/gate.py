@@ -41,7 +41,7 @@ class Gate:
         if not result.passed:
             raise PreflightError(
                 f"the smoke test of {self.app.name} failed: {result.sentence}",
-                next_step="look at the services' output in the state folder; try `tidegauge up FILE` and click through it",
+                next_step="tidegauge up FILE, and click through it",
             )
 
     def pass_under_load(self, status: Callable[[], LoadStatus], keep: Callable[[], None], clock: Clock, report: Report) -> None:
