@@ -108,10 +108,10 @@ class Trying:
             scene = self.scene()
             seen = trial if scene is None else judged_one(scene, trial, spans_of(self.done, self.grace_s), self.grace_s)
             calm = scene is not None and self._calm(scene, seen)
-            if calm or self.clock.monotonic_s() > limit_s or trial.windows.acknowledged is None:
-                return (
-                    seen if calm or trial.windows.acknowledged is None else replace(seen, note=f"{seen.note}; not back to normal in time")
-                )
+            if calm or trial.windows.acknowledged is None:
+                return replace(seen, note=trial.note)
+            if self.clock.monotonic_s() > limit_s:
+                return replace(seen, note="; ".join(filter(None, (trial.note, "not back to normal within a minute"))))
             self.hold(self.clock.monotonic_s() + 1.0, f"waiting until {plan.target} is back to normal", plan)
 
     def _calm(self, scene: Scene, trial: Trial) -> bool:
