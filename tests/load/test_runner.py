@@ -66,7 +66,7 @@ def test_the_shop_answers_exactly_what_was_counted_and_planned(started, target, 
     assert ours == answered
     assert load.journeys_planned.sum() == pytest.approx(120, abs=0.1)
     assert load.journeys_completed.sum() == pytest.approx(120, rel=0.02)
-    assert (len(load.second), shortfalls(load) <= LATE) == (6, True)
+    assert (len(load.second) in (6, 7), shortfalls(load) <= LATE) == (True, True)  # a last journey may end in the seventh
     assert (load.failures.sum(), load.declined.sum()) == (0, answered["POST /orders"] // 10)
     assert len(target.ask("counts")["logins"]) == 3
     assert not [connection for connection in opened if connection.status == psutil.CONN_LISTEN]

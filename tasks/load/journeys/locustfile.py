@@ -6,6 +6,7 @@ The log's first line says when the load began; every line is written with one sy
 only the last one.
 """
 
+import inspect
 import json
 import math
 import os
@@ -13,14 +14,16 @@ import random
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from locust import FastHttpUser, LoadTestShape, events, task  # isort: skip -- patches the sockets of all that follow
 import gevent
+from gevent.pool import Group
 from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 from locust.event import EventHook
-from locust.exception import RescheduleTask
+from locust.exception import RescheduleTask, StopUser
 from locust.runners import Runner
 
 from tasks.load.config import Journey, Request
@@ -31,6 +34,7 @@ from tasks.load.tally import Tally, result_of
 
 PLAN = read_plan(Path(os.environ[VARIABLE]))
 CURVE = PLAN.line.curve()
+END_S = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
 PAGE = resource.getpagesize()
 
 
@@ -67,6 +71,7 @@ class State:
         self.items: dict[str, tuple[str, ...]] = {}
         self.runner: Runner | None = None
         self.users_present = 0
+        self.closing = False
 
     def begin(self) -> None:
         """Fix the beginning (the next whole second, unless the plan has one) and log it."""
@@ -94,8 +99,7 @@ class State:
 
     def _facts(self, second: int, cpu_ratio: float) -> dict:
         start_s = second - time.time() + self.load_s()
-        last_s = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
-        first_s, end_s = max(start_s, PLAN.offset_s), min(start_s + 1.0, last_s)
+        first_s, end_s = max(start_s, PLAN.offset_s), min(start_s + 1.0, END_S)
         area = float(CURVE.integral(end_s) - CURVE.integral(first_s)) if end_s > first_s else 0.0
         return {
             "users_planned": round(area / (end_s - first_s), 3) if end_s > first_s else 0.0,
@@ -132,9 +136,8 @@ class Planned(LoadTestShape):
 
     def tick(self) -> None:
         """Change the users on each whole second to the plan's value in its middle; return when the load is over."""
-        end_s = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
         moment_s, users = max(PLAN.offset_s, STATE.load_s()), -1
-        while moment_s < end_s and not STATE.log.ended:
+        while moment_s < END_S and not STATE.closing:
             gevent.sleep(max(0.0, moment_s - STATE.load_s()))
             STATE.tick_s = moment_s
             wanted = math.floor(float(CURVE.at(moment_s + 0.5)) + 0.5)
@@ -142,7 +145,14 @@ class Planned(LoadTestShape):
                 STATE.runner.start(wanted, spawn_rate=max(1.0, CURVE.peak))
             users = wanted
             moment_s = next_change(moment_s, STATE.load_s(), PLAN.offset_s)
-        gevent.sleep(max(0.0, min(end_s, moment_s) - STATE.load_s()))
+        gevent.sleep(max(0.0, min(END_S, moment_s) - STATE.load_s()))
+
+
+class HighestFirst(Group):
+    """The users' greenlets; those in the highest slots are the first to leave, so that the rest stay spread evenly."""
+
+    def __iter__(self) -> Iterator[gevent.Greenlet]:
+        return iter(sorted(self.greenlets, key=lambda found: found.args[0].slot if found.args else -1, reverse=True))
 
 
 class Visitor(FastHttpUser):
@@ -152,6 +162,7 @@ class Visitor(FastHttpUser):
     network_timeout = PLAN.timeout_s
     connection_timeout = PLAN.timeout_s
     concurrency = 1
+    slot = -1
 
     def on_start(self) -> None:
         """Take a slot; its first journey is the first one due since the last change of users."""
@@ -181,6 +192,8 @@ class Visitor(FastHttpUser):
         started_s, due_s = STATE.load_s(), self.pace.start_s(self.turn)
         lag_s = max(0.0, started_s - due_s)
         late_s = max(0.0, started_s - max(due_s, self.free_s))
+        if STATE.closing or due_s >= END_S:
+            raise StopUser
         rng = choices_of(self.slot, self.turn, PLAN.seed)
         self.turn = self.pace.following(self.turn, started_s)
         STATE.tally.started(int(time.time()), lag_s=lag_s, late_s=late_s)
@@ -232,10 +245,18 @@ def begin(environment: Environment, runner: Runner, **_: object) -> None:
     environment.stop_timeout = PLAN.stop_grace_s
     environment.process_exit_code = 0
     environment.stats.use_response_times_cache = environment.stats.total.use_response_times_cache = False
+    runner.user_greenlets = HighestFirst()
     STATE.runner = runner
     STATE.begin()
-    gevent.signal_handler(signal.SIGTERM, runner.quit)
+    inspect.stack()  # Locust does so when it stops; the first time holds everybody up for a tenth of a second
+    gevent.signal_handler(signal.SIGTERM, close, runner)
     gevent.spawn(keep_log)
+
+
+def close(runner: Runner) -> None:
+    """Nobody sets out any more; journeys under way may end."""
+    STATE.closing = True
+    runner.quit()
 
 
 def keep_log() -> None:
