@@ -96,7 +96,7 @@ def _names(experiment: Experiment, stated: Mapping[str, Any]) -> Iterator[Doubt]
             yield loc, f"{name} is not among the detectors of this document{nearest(name, known)}"
     catalogues = {file.stem for file in shipped("metrics").glob("*.yaml")}
     if (catalogue := experiment.features.catalogue) not in catalogues:
-        yield ("features", "catalogue"), f"there is no metric catalogue {catalogue}; there are {', '.join(sorted(catalogues))}"
+        yield ("features", "catalogue"), f"there is no metric catalogue {catalogue!r}; choose one of: {', '.join(sorted(catalogues))}"
 
 
 def _is_stated(stated: Any, loc: Loc) -> bool:

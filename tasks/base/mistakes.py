@@ -46,7 +46,7 @@ def _mistakes(source: Source, item: Mapping[str, Any], model: type[BaseModel]) -
         return
     if kind == "union_tag_invalid":
         loc = (*loc, str(item["ctx"]["discriminator"]).strip("'"))
-    yield source.mistake(loc, _sentence(kind, item, loc, model))
+    yield source.mistake(loc, _sentence(kind, item, loc, source, model))
 
 
 def _named_first(source: Source, loc: Loc, sentence: str) -> tuple[Loc, str]:
@@ -65,10 +65,10 @@ def _value_at(value: Any, loc: Loc) -> Any:
     return value
 
 
-def _sentence(kind: str, item: Mapping[str, Any], loc: Loc, model: type[BaseModel]) -> str:
+def _sentence(kind: str, item: Mapping[str, Any], loc: Loc, source: Source, model: type[BaseModel]) -> str:
     context, value = item.get("ctx", {}), item.get("input")
     if kind == "extra_forbidden":
-        known = settings_at(model, loc[:-1])
+        known = settings_at(model, loc[:-1], source.value)
         return "no such setting" + (nearest(str(loc[-1]), known) or (f"; there are {_listed(sorted(known))}" if known else ""))
     if kind == "union_tag_not_found":
         return _untold(str(context["discriminator"]).strip("'"), tags_at(model, loc), value)
@@ -226,10 +226,17 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-def settings_at(model: type[BaseModel], loc: Loc) -> set[str]:
-    """Names of the settings that *model* knows at *loc*, whichever variant is meant."""
-    schema = _schema(model)
-    return {name for place in _places(schema, loc) for variant in _variants(schema, place) for name in variant.get("properties", {})}
+def settings_at(model: type[BaseModel], loc: Loc, value: Any) -> set[str]:
+    """Names of the settings that *model* knows at *loc* of the document *value*: those of the variant that is meant there."""
+    schema, there = _schema(model), _value_at(value, loc)
+    variants = [variant for place in _places(schema, loc) for variant in _variants(schema, place)]
+    known = [variant.get("properties", {}) for variant in variants]
+    meant = [
+        settings
+        for settings in known
+        if all(there.get(name) in (None, one.get("const")) for name, one in settings.items() if "const" in one)
+    ]
+    return {name for settings in meant or known for name in settings}
 
 
 def tags_at(model: type[BaseModel], loc: Loc) -> list[str]:
