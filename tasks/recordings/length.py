@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.faults.config import FaultsConfig
 from tasks.recordings.config import RecordingEntry
 
-DEPLOY_S = 5.0
+DEPLOY_S = 8.0
 """Start, readiness and smoke test of the shop, and its teardown, measured on two cores."""
 
 

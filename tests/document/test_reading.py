@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_told(tmp_path, written, monkeypatch):
     path = written()
     monkeypatch.setattr(Path, "read_bytes", refuse)
 
-    with pytest.raises(DocumentError, match="cannot read .*Permission denied"):
+    with pytest.raises(DocumentError, match=r"cannot read .*Permission denied"):
         load_document(path)
 
 
@@ -211,11 +211,13 @@ def test_whatever_stands_anywhere_is_accepted_or_refused_in_sentences(changes):
             holder[path[-1]] = strange
         except (LookupError, TypeError):
             continue
+    refusal = None
     try:
         validate(Source("fuzz.yaml", value, {}), to_record=True)
     except TidegaugeError as error:
-        assert error.exit_code == 2
-        assert error.message.startswith("fuzz.yaml is not a valid experiment:\n  fuzz.yaml:")
+        refusal = error
+    assert refusal is None or refusal.exit_code == 2
+    assert refusal is None or refusal.message.startswith("fuzz.yaml is not a valid experiment:\n  fuzz.yaml:")
 
 
 def test_every_shipped_document_is_valid():
