@@ -16,7 +16,7 @@ from tasks import evaluate, featurize, rank, record, report, score, train
 from tasks.artifacts.jobs import Accept, Job, Result, anything, look_up, reason_cached
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
-from tasks.base.errors import PreflightError
+from tasks.base.errors import PreflightError, StorageError
 from tasks.base.stopping import stop_if_asked
 from tasks.recordings.config import RecordingEntry
 
@@ -74,6 +74,14 @@ class Pipeline:
         wanted = [entry for entry in self.experiment.recordings if names is None or entry.name in names]
         return {entry.name: self._call(record.record, self.stages.record(entry), record.acceptance(entry)) for entry in wanted}
 
+    def _take(self, name: str, ref: str) -> None:
+        store = Store(self.stages.store)
+        if problems := store.problems(Ref.parse(ref)):
+            raise StorageError(f"recording {name} is damaged: {problems[0]}", next_step=f"tidegauge run FILE --refresh recording:{name}")
+        self.refs[f"record:{name}"] = ref
+        why = f"taken as run {self.record.body['parent']} has it"
+        self.record.add(Result(stage=f"record:{name}", ref=ref, outcome="cached", why=why, seconds=0.0))
+
     def matrices(self, recordings: Mapping[str, str]) -> dict[str, str]:
         """A matrix a recording; the first training recording decides which columns there are."""
         entries = sorted(self._present(recordings), key=lambda entry: entry.role != "training")
@@ -116,8 +124,14 @@ class Pipeline:
             self.judge(recordings, matrices, self.scores(models, matrices))
 
     def judge_again(self, recordings: Mapping[str, str]) -> None:
-        """Everything behind the recordings, which are taken as they are: nothing touches the shop."""
-        self.refs.update({f"record:{name}": ref for name, ref in recordings.items()})
+        """
+        Everything behind the recordings, which are taken as they are: nothing touches the shop.
+
+        Raises:
+            StorageError: One of them is damaged; nothing is computed from it, and nothing that was is shown.
+        """
+        for name, ref in recordings.items():
+            self._take(name, ref)
         matrices = self.matrices(recordings)
         models = self.models(matrices)
         self.judge(recordings, matrices, self.scores(models, matrices))

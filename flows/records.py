@@ -4,9 +4,8 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts.jobs import Result
 from tasks.artifacts.refs import Ref, new_run_id
 from tasks.artifacts.runs import FORMAT, Runs
 from tasks.artifacts.store import Store
@@ -14,6 +13,9 @@ from tasks.base.clock import SystemClock, iso
 from tasks.base.errors import StorageError
 from tasks.base.files import read_json
 from tasks.base.process import ProcessId, identify
+
+if TYPE_CHECKING:  # it is a pydantic model, and showing a record needs none
+    from tasks.artifacts.jobs import Result
 
 PUBLIC = ("run", "parent", "status", "report", "profile", "recordings", "faults", "detectors", "ranking", "stages", "prefect")
 """Keys of ``run --json`` and ``runs show --json``."""
@@ -69,7 +71,7 @@ class RunRecord:
         """Put it on disk."""
         self.runs.write(self.body)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: "Result") -> None:
         """Note what became of a stage."""
         self.body["stages"].append(
             {"name": result.stage, "outcome": result.outcome, "why": result.why, "seconds": round(result.seconds, 3)}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.fingerprint import PROJECT, Fingerprint
-from tasks.artifacts.jobs import library_versions
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
+from tasks.artifacts.versions import library_versions
 from tasks.base.errors import StorageError
 
 HASHED_BYTES = 64 << 20

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Artifact, Made, Store
+from tasks.artifacts.versions import library_versions
 from tasks.base.errors import StorageError
 from tasks.base.files import canonical_json, read_json, sha256_text
 from tasks.base.model import Strict
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow")
 JobSettings = dict[str, Any]
 
 
@@ -76,12 +74,6 @@ class Result(Strict):
     """Why it ran, or why it did not have to."""
     seconds: float
     """How long it took now."""
-
-
-@lru_cache(maxsize=1)
-def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that do the arithmetic."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 def computed(places: Iterable[str], **fields: Any) -> Job:
