@@ -111,7 +111,21 @@ def numbers_of(store: Store, artifacts: Mapping[str, str]) -> dict[str, Any]:
         found["ranking"] = read_json(store.open(Ref.parse(artifacts["ranking"])).file("ranking.json"))["ranking"]
     if "report" in artifacts:
         found["report"] = str(store.open(Ref.parse(artifacts["report"])).file("report.html"))
+    found["table"] = table_of(found) if found["detectors"] else None
     return found
+
+
+def table_of(run: Mapping[str, Any], *, colour: bool = False) -> str:
+    """The detector table of a run object as text; kept in the record, since drawing it takes longer than all the rest of an answer."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from tasks.reporting.tables import detector_table
+
+    out = StringIO()
+    Console(file=out, width=112, force_terminal=colour, no_color=not colour, highlight=False).print(detector_table(run, width=110))
+    return out.getvalue().rstrip()
 
 
 def _recording(facts: Mapping[str, Any], ref: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.console import Common
-from flows.records import public
+from flows.records import public, table_of
 
 
 def show_run(record: Mapping[str, Any], common: Common) -> None:
@@ -16,11 +16,10 @@ def show_run(record: Mapping[str, Any], common: Common) -> None:
 
 def text_of(record: Mapping[str, Any]) -> str:
     """Stages, the detector table, and the paths to open next."""
-    from tasks.reporting.tables import detector_table
-
     lines = [_stage_line(record)]
     if record["detectors"]:
-        lines.append(_rendered(detector_table(public(record), width=110)))
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        lines.append((not colour and record.get("table")) or table_of(public(record), colour=colour))
         lines += list(record.get("notes", []))
     if record["error"]:
         lines.append(f"{record['status']}: {record['error']}")
@@ -40,14 +39,3 @@ def _stage_line(record: Mapping[str, Any]) -> str:
     lines += [f"  {stage['name']} {stage['outcome']} in {stage['seconds']:.1f} s: {stage['why']}" for stage in ran]
     lines += [f"  {stage['name']} reused: {stage['why']}" for stage in stages if stage["outcome"] == "cached" and not ran]
     return "\n".join(lines)
-
-
-def _rendered(table: Any) -> str:
-    from io import StringIO
-
-    from rich.console import Console
-
-    out = StringIO()
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    Console(file=out, width=112, force_terminal=colour, no_color=not colour, highlight=False).print(table)
-    return out.getvalue().rstrip()
