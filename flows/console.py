@@ -68,7 +68,7 @@ def fail(error: TidegaugeError, json: bool) -> int:
     """Tell *error*; its exit code."""
     if json:
         told = {"error": error.message, "next": error.next_step, "exit_code": error.exit_code, **error.details}
-        print(jsonlib.dumps(told, ensure_ascii=False))
+        print(jsonlib.dumps(told))
     print(f"tidegauge: {error}", file=sys.stderr)
     return error.exit_code
 

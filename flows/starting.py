@@ -33,7 +33,10 @@ def start_project(folder: Path, template: str) -> list[Path]:
     there = [name for name in contents if (folder / name).exists() and name != ".gitignore"]
     if there:
         raise DocumentError(f"{folder / there[0]} is there already", next_step="tidegauge init ANOTHER-FOLDER")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DocumentError(f"cannot make the folder {folder}: {error.strerror}", next_step="tidegauge init ANOTHER-FOLDER") from error
     written = []
     for name, text in contents.items():
         if not (folder / name).exists():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,15 @@ def test_with_json_the_mistakes_are_values(monkeypatch, capsys):
     assert (code, told["exit_code"], told["file"]) == (2, 2, "everything-at-once.yaml")
     assert told["mistakes"][0] == {"line": 3, "column": 1, "setting": "seed", "text": "must be at least 0, not -1", "origin": None}
     assert len(told["mistakes"]) == len(EXPECTED["everything-at-once"])
+
+
+def test_a_name_that_no_terminal_can_show_ends_in_a_sentence():
+    """Bytes that are not UTF-8 in a file's name, line breaks and escape sequences: told, with and without ``--json``."""
+    for name in (b"\xff\xfe.yaml", b"a\nb\x1b[2J.yaml", b"-", b"x" * 300):
+        for flags in ([], ["--json"]):
+            ran = subprocess.run([sys.executable, "-m", "flows.cli", "check", b"./" + name, *flags], capture_output=True, check=False)
+
+            assert ran.returncode == 2
+            assert b"Traceback" not in ran.stderr
+            assert b"unexpected" not in ran.stderr
+            assert not flags or json.loads(ran.stdout)["exit_code"] == 2
