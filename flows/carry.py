@@ -11,9 +11,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled as CancelledState
 
+from flows.aftermath import aftermath
 from flows.document import Experiment
 from flows.pipeline import Pipeline
-from flows.records import RunRecord, complete, numbers_of, reconcile
+from flows.records import RunRecord, complete, numbers_of
+from flows.server import without_login
 from flows.stages import Stages
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, DocumentError, IncompleteError, RequirementError, TidegaugeError
@@ -52,7 +54,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         TidegaugeError: A stage failed; the record says so and what was finished is kept.
     """
     request, store = REQUEST.get(), current_store()
-    for sentence in reconcile(store):
+    for sentence in aftermath(store):
         request.say(sentence)
     stages = Stages(document, store.root, refresh=refresh)
     record = RunRecord.begin(
@@ -122,7 +124,7 @@ def _prefect() -> dict[str, Any]:
 
     context = FlowRunContext.get()
     flow_run = None if context is None or context.flow_run is None else str(context.flow_run.id)
-    return {"flow_run": flow_run, "server": REQUEST.get().server or get_current_settings().api.url or "ephemeral"}
+    return {"flow_run": flow_run, "server": REQUEST.get().server or without_login(get_current_settings().api.url) or "ephemeral"}
 
 
 def _publish(body: Mapping[str, Any]) -> None:

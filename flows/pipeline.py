@@ -64,10 +64,26 @@ class Pipeline:
                     f"{job.stage} would have to be recorded ({why}), and --require-cached forbids it",
                     next_step="run without --require-cached, or mend the setting that changed",
                 )
-        result = through_prefect(task, job, accept)
+        begun_s = time.time()
+        try:
+            result = through_prefect(task, job, accept)
+        except BaseException:
+            self._note_partial(job, begun_s)
+            raise
         self.refs[job.stage] = result.ref
         self.record.add(result)
         return result.ref
+
+    def _note_partial(self, job: Job, begun_s: float) -> None:
+        """A recording that was cut short is kept as incomplete: the record names it, so that it is found and not swept away."""
+        store = job.open_store()
+        for ref in store.refs() if job.kind == "recording" else ():
+            if store.problems(ref, read_data=False):
+                continue
+            manifest = store.open(ref).manifest
+            if manifest["key"] == job.key and manifest["created_s"] >= begun_s:
+                why, seconds = "; ".join(manifest["notes"]), time.time() - begun_s
+                self.record.add(Result(stage=job.stage, ref=str(ref), outcome="ran", why=f"cut short: {why}", seconds=seconds))
 
     def recordings(self, names: frozenset[str] | None = None) -> dict[str, str]:
         """Record what is not recorded yet; reference by recording name."""

@@ -143,21 +143,20 @@ def complete(store: Store, artifacts: Mapping[str, str]) -> bool:
     return all(read_json(store.open(ref).file("recording.json"))["status"] == "complete" for ref in refs)
 
 
-def reconcile(store: Store) -> list[str]:
-    """Close the records of runs whose process is gone; a sentence on each."""
-    sentences = []
+def reconcile(store: Store) -> list[tuple[dict[str, Any], str]]:
+    """Close the records of runs whose process is gone; each with a sentence."""
+    closed = []
     runs = Runs(store)
     for run in runs.ids():
         try:
             record = runs.read(run)
-        except StorageError as error:
-            sentences.append(error.message)
-            continue
+        except StorageError:
+            continue  # `runs list` shows it as damaged
         process = record["process"]
         if record["status"] != "running" or (process and ProcessId(**process).alive()):
             continue
         done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
         why = f"its process ended without a word; finished and kept: {done}"
         RunRecord(runs, record).end("failed", 1, why)
-        sentences.append(f"run {run} is marked failed: {why}")
-    return sentences
+        closed.append((record, f"run {run} is marked failed: {why}"))
+    return closed

@@ -74,6 +74,14 @@ def enter_server(store: Path, *, console: bool = True) -> ServerChoice:
     return choice
 
 
+def without_login(url: str | None) -> str | None:
+    """*url* as it may be shown and kept: without a user name and password."""
+    if url is None or "@" not in url:
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 @contextmanager
 def server_of(choice: ServerChoice, store: Path) -> Iterator[Callable[[], None]]:
     """

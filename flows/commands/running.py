@@ -166,14 +166,14 @@ def execute(
     recordings: dict[str, str] | None = None,
 ) -> int:
     """Run a flow in this process, show its table, and give the run's exit code."""
-    from flows.server import enter_server, server_of
+    from flows.server import enter_server, server_of, without_login
     from flows.show import show_run
     from tasks.base.progress import reporting_to
     from tasks.base.stopping import stoppable
 
     store = common.open_store()
     choice = enter_server(store.root, console=common.verbose)
-    common.detail(f"Prefect server: {choice.url or 'ephemeral'} ({choice.why})")
+    common.detail(f"Prefect server: {without_login(choice.url) or 'ephemeral'} ({choice.why})")
     with stoppable(), reporting_to(common.progress()), server_of(choice, store.root) as ready:
         from flows.carry import Request
         from flows.launch import launch

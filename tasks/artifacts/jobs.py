@@ -124,11 +124,21 @@ def make(job: Job, compute: Compute, accept: Accept = anything) -> Result:
         notes = compute(job, store, staged) or ()
         ref = store.commit(staged, job.kind, made_by(job, notes))
     except Partial as partial:
-        store.commit(staged, job.kind, made_by(job, (str(partial),)))
+        store.commit(staged, job.kind, made_by(job, (_first_line(partial),)), answers=not _usable(store, job, accept))
         raise partial.cause from partial.cause.__cause__
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return Result(stage=job.stage, ref=str(ref), outcome="ran", why=why, seconds=time.monotonic() - start)
+
+
+def _usable(store: Store, job: Job, accept: Accept) -> bool:
+    """Whether something good answers to the key of *job* already, asked for anew or not."""
+    found = store.find(job.kind, job.key)
+    return found is not None and accept(job, store.open(found)) is None
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def look_up(store: Store, job: Job, accept: Accept = anything) -> tuple[Ref | None, str]:

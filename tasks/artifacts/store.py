@@ -102,11 +102,11 @@ class Store:
             raise storage_error(error, folder) from error
         return folder
 
-    def commit(self, staged: Path, kind: str, made: Made) -> Ref:
+    def commit(self, staged: Path, kind: str, made: Made, *, answers: bool = True) -> Ref:
         """
         Turn *staged* into an artifact: hash every file, write the manifest, rename into place.
 
-        Equal content is kept once. The key of *made* answers with this artifact from now on.
+        Equal content is kept once. The key of *made* answers with this artifact from now on, unless *answers* is False.
 
         Raises:
             StorageError: No space is left; nothing is visible.
@@ -117,6 +117,8 @@ class Store:
             self._place(staged, ref, manifest)
         except OSError as error:
             raise storage_error(error, staged) from error
+        if not answers:
+            return ref
         index = self.root / "index" / kind
         index.mkdir(mode=0o700, exist_ok=True)
         write_json(index / f"{made.key}.json", {"digest": ref.digest, "created_s": time.time()})

@@ -83,7 +83,7 @@ class Recorder:
     def _keep_what_there_is(self, app: App, cause: BaseException) -> None:
         if self._start_wall_s is None:
             return
-        self._notes.append(f"ended early: {type(cause).__name__}: {cause}")
+        self._notes.append(f"ended early: {getattr(cause, 'message', None) or repr(cause)}")
         try:
             with sheltered():
                 self._close(app, ended_early=True)
