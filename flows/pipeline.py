@@ -18,6 +18,7 @@ from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
 from tasks.base.errors import PreflightError, StorageError
 from tasks.base.stopping import stop_if_asked
+from tasks.caching import drop_foreign_result
 from tasks.recordings.config import RecordingEntry
 
 StageTask = Task[[Job], dict[str, Any]]
@@ -33,6 +34,7 @@ def through_prefect(task: StageTask, job: Job, accept: Accept = anything) -> Res
     start = time.monotonic()
     store = job.open_store()
     found, why = look_up(store, job, accept)
+    drop_foreign_result(job)
     chosen = task if found is not None else task.with_options(refresh_cache=True)
     state: State[Any] = chosen(job, return_state=True)
     result = Result.model_validate(state.result())

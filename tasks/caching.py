@@ -1,19 +1,48 @@
 """How Prefect runs a stage: the key of the job is the cache key, the result is a small JSON object."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
+from prefect.serializers import JSONSerializer
+from prefect.settings import get_current_settings
 from prefect.tasks import Task
 
-from tasks.artifacts.jobs import Accept, Compute, Job, anything, make
+from tasks.artifacts.jobs import Accept, Compute, Job, Result, anything, make
 from tasks.base.stopping import interruptible
 
 
+def cache_key(job: Job) -> str:
+    """The key of *job* in Prefect's cache, and the name of its result file."""
+    return f"tidegauge-{job.stage.replace(':', '-')}-{job.key}"
+
+
 def _key(_: TaskRunContext, parameters: dict[str, Any]) -> str:
-    return f"tidegauge-{parameters['job'].stage.replace(':', '-')}-{parameters['job'].key}"
+    return cache_key(parameters["job"])
+
+
+def drop_foreign_result(job: Job) -> bool:
+    """
+    Remove the result file of *job* unless it is what :func:`stage` writes; says whether it did.
+
+    Prefect lets the file choose how it is read: by pickle, or by calling what it names. A cache must not be able to run code.
+    """
+    path = Path(get_current_settings().results.local_storage_path) / cache_key(job)
+    try:
+        record = json.loads(path.read_bytes())
+        plain = record["metadata"]["serializer"] == JSONSerializer().model_dump(mode="json")
+        Result.model_validate_json(record["result"])
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        plain = False
+    if not plain:
+        path.unlink()
+    return not plain
 
 
 def stage(name: str, compute: Compute, accept: Accept = anything) -> Task[[Job], dict[str, Any]]:

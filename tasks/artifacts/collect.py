@@ -12,7 +12,6 @@ from tasks.artifacts.refs import Ref
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tasks.base.errors import StorageError
-from tasks.base.files import read_json
 
 STAGING_AGE_S = 86_400.0
 
@@ -52,20 +51,24 @@ def garbage(store: Store, *, now_s: float | None = None) -> Garbage:
     keep = needed(store, (ref for _, ref in Runs(store).references()))
     artifacts = tuple(ref for ref in store.refs() if ref not in keep)
     horizon = (time.time() if now_s is None else now_s) - STAGING_AGE_S
-    staging = tuple(path for path in sorted((store.root / "staging").iterdir()) if path.stat().st_mtime < horizon)
+    staging = tuple(path for path in sorted((store.root / "staging").iterdir()) if path.lstat().st_mtime < horizon)
     size = sum(_size(store.folder(ref)) for ref in artifacts) + sum(_size(path) for path in staging)
     return Garbage(artifacts, staging, size)
 
 
 def collect(store: Store, found: Garbage) -> None:
     """Remove *found*, index entries first, so that a cache never answers with what is half gone."""
-    gone = {(ref.kind, ref.digest) for ref in found.artifacts}
+    gone = set(found.artifacts)
     for entry in (store.root / "index").glob("*/*.json"):
-        if (entry.parent.name, read_json(entry).get("digest")) in gone:
+        ref = store.indexed(entry)
+        if ref is None or ref in gone:
             entry.unlink()
-    for folder in (*(store.folder(ref) for ref in found.artifacts), *found.staging):
-        shutil.rmtree(folder)
+    for path in (*(store.folder(ref) for ref in found.artifacts), *found.staging):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.lstat().st_size for path in (folder, *folder.rglob("*")) if path.is_symlink() or path.is_file())

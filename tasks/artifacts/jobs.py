@@ -18,7 +18,7 @@ from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Artifact, Made, Store
 from tasks.artifacts.versions import library_versions
 from tasks.base.errors import StorageError
-from tasks.base.files import canonical_json, read_json, sha256_text
+from tasks.base.files import canonical_json, sha256_text
 from tasks.base.model import Strict
 
 JobSettings = dict[str, Any]
@@ -186,9 +186,12 @@ def explain(store: Store, job: Job) -> str:
         return "asked for by --refresh"
     newest: Mapping[str, Any] | None = None
     for entry in sorted((store.root / "index" / job.kind).glob("*.json")):
+        ref = store.indexed(entry)
         try:
-            manifest = store.open(Ref.parse(f"{job.kind}/{read_json(entry)['digest']}")).manifest
+            manifest = None if ref is None else store.open(ref).manifest
         except StorageError:
+            manifest = None
+        if manifest is None:
             if entry.stem == job.key:
                 return "the artifact on disk is missing or damaged"
             continue

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.refs import Ref
-from tasks.base.errors import StorageError
+from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import canonical_json, fsync_folder, read_json, sha256_file, sha256_text, storage_error, write_json
 
 FORMAT = "artifact/1"
+FOLDERS = ("artifacts", "index", "runs", "staging")
 UNHASHED = ("digest", "created_s")
 
 
@@ -76,11 +77,17 @@ class Store:
         self.root = root.expanduser().absolute()
 
     def create(self) -> Store:
-        """Make the folders that are missing; harmless when all are there."""
+        """
+        Make the folders that are missing, readable by their owner alone; harmless when all are there.
+
+        A folder that held other things before keeps its own mode.
+        """
         try:
-            for name in ("artifacts", "index", "runs", "staging"):
-                (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.root.chmod(0o700)
+            ours = not self.root.exists() or (self.root / "store.json").is_file() or not any(self.root.iterdir())
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (*([self.root] if ours else []), *(self.root / name for name in FOLDERS)):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.chmod(0o700)
         except OSError as error:
             raise storage_error(error, self.root) from error
         if not (self.root / "store.json").exists():
@@ -90,7 +97,11 @@ class Store:
     @property
     def created_s(self) -> float:
         """When the store was made; a recording cannot be older unless it was imported."""
-        return float(read_json(self.root / "store.json")["created_s"])
+        path = self.root / "store.json"
+        try:
+            return float(read_json(path)["created_s"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"{path} is not what was written", next_step="tidegauge runs list --store ANOTHER-FOLDER") from error
 
     # -- writing -------------------------------------------------------------------------------------------------
     def stage(self, kind: str) -> Path:
@@ -166,27 +177,36 @@ class Store:
             artifact = self.open(ref)
         except StorageError as error:
             return (error.message,)
-        return tuple(
-            problem
-            for name, entry in sorted(artifact.manifest["files"].items())
-            if (problem := _file_problem(artifact.folder / name, entry, read_data)) is not None
-        )
+        listed = artifact.manifest["files"]
+        found = [_file_problem(artifact.folder / name, entry, read_data) for name, entry in sorted(listed.items())]
+        found += [f"{path} is no part of what was written" for path in _unlisted(artifact.folder, listed)]
+        return tuple(problem for problem in found if problem is not None)
 
     def find(self, kind: str, key: str) -> Ref | None:
         """The artifact that answers to *key*, if it is there and every byte of it verifies."""
-        entry = self.root / "index" / kind / f"{key}.json"
+        ref = self.indexed(self.root / "index" / kind / f"{key}.json")
+        if ref is None or self.problems(ref):
+            return None
+        return ref if self.open(ref).manifest["key"] == key else None
+
+    def indexed(self, entry: Path) -> Ref | None:
+        """The artifact that the index's file *entry* names; None when it names none."""
         if not entry.is_file():
             return None
         try:
-            ref = Ref.parse(f"{kind}/{read_json(entry)['digest']}")
-        except (StorageError, KeyError, TypeError):
+            return Ref.parse(f"{entry.parent.name}/{read_json(entry)['digest']}")
+        except (StorageError, DocumentError, KeyError, TypeError):
             return None
-        return None if self.problems(ref) else ref
 
     def refs(self) -> Iterator[Ref]:
-        """Every artifact there is, by kind and digest."""
-        for kind in sorted((self.root / "artifacts").iterdir()):
-            yield from (Ref(kind.name, folder.name) for folder in sorted(kind.iterdir()))
+        """Every artifact there is, by kind and digest; what is called otherwise, and links, are none."""
+        for folder in sorted((self.root / "artifacts").glob("*/*")):
+            if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
+                continue
+            try:
+                yield Ref.parse(f"{folder.parent.name}/{folder.name}")
+            except DocumentError:
+                continue
 
 
 def _manifest(staged: Path, kind: str, made: Made) -> dict[str, Any]:
@@ -222,6 +242,12 @@ def _file_problem(path: Path, entry: Mapping[str, Any], read_data: bool) -> str 
     if read_data and sha256_file(path) != entry["sha256"]:
         return f"{path} is not what was written (SHA-256 differs)"
     return None
+
+
+def _unlisted(folder: Path, listed: Mapping[str, Any]) -> list[Path]:
+    """What somebody put there: a reader that takes all files of a folder must not find it."""
+    known = {folder / "manifest.json", *(folder / name for name in listed)}
+    return [path for path in sorted(folder.rglob("*")) if path not in known and (path.is_symlink() or not path.is_dir())]
 
 
 def _sync_tree(folder: Path) -> None:

@@ -23,7 +23,7 @@ def canonical_json(value: Any) -> str:
 
 def sha256_text(text: str) -> str:
     """SHA-256 of the UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
@@ -79,9 +79,13 @@ def read_json(path: Path) -> Any:
     The JSON value at *path*.
 
     Raises:
-        StorageError: It is not there, or is not JSON.
+        StorageError: It is not there, or is not JSON (NaN is not).
     """
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
