@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts.refs import RUN_ID, Ref, checked_run_id
-from tasks.artifacts.store import Store
+from tasks.artifacts.store import Store, is_sealed, sealed
 from tasks.base.errors import DocumentError, StorageError
-from tasks.base.files import canonical_json, read_json, sha256_text, write_json
+from tasks.base.files import read_json, write_json
 
 FORMAT = "run/1"
 EVALUATED = ("complete", "incomplete")
@@ -41,8 +41,7 @@ class Runs:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Put or replace the record of ``record["run"]``, sealed with a checksum of its own."""
-        body = {name: value for name, value in record.items() if name != "seal"}
-        write_json(self.path(str(record["run"])), {**body, "seal": _seal(body)})
+        write_json(self.path(str(record["run"])), sealed(record))
 
     def read(self, run: str) -> dict[str, Any]:
         """
@@ -56,7 +55,7 @@ class Runs:
         if not path.is_file():
             raise DocumentError(f"there is no run {run} in {self.store.root}", next_step="tidegauge runs list")
         record = read_json(path)
-        if not isinstance(record, dict) or record.get("seal") != _seal({k: v for k, v in record.items() if k != "seal"}):
+        if not isinstance(record, dict) or not is_sealed(record) or record.get("run") != path.stem:
             raise StorageError(f"{path} is not what was written", next_step=f"tidegauge runs rm {path.stem}")
         return record
 
@@ -96,7 +95,3 @@ class Runs:
         for run in self.ids():
             for text in self.read(run)["artifacts"].values():
                 yield run, Ref.parse(text)
-
-
-def _seal(body: Mapping[str, Any]) -> str:
-    return sha256_text(canonical_json(body))

@@ -7,8 +7,10 @@ ROOT/artifacts/KIND/DIGEST/           manifest.json and the files it lists
 ROOT/index/KIND/KEY.json              which artifact answers to a cache key
 ROOT/runs/ID.json                     one experiment's artifacts together (tasks.artifacts.runs)
 ROOT/staging/                         what is being written; a reader never looks here
+ROOT/live/ ROOT/prefect*/             running shops; Prefect's own
 ```
-The digest covers the manifest, and the manifest the SHA-256 of every file, so a reference pins every byte.
+The digest covers the manifest but for its time, and the manifest the SHA-256 of every file, so a reference pins every byte.
+A seal covers the time too.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import canonical_json, fsync_folder, read_json, sha256_file, sha256_text, storage_error, write_json
 
 FORMAT = "artifact/1"
-FOLDERS = ("artifacts", "index", "runs", "staging")
-UNHASHED = ("digest", "created_s")
+FOLDERS = ("artifacts", "index", "runs", "staging", "live", "prefect", "prefect-results")
+UNHASHED = ("digest", "created_s", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Store:
         if not folder.is_dir() or folder.is_symlink():
             raise StorageError(f"{ref} is not in the store {self.root}", next_step="run again to make it anew")
         manifest = read_json(folder / "manifest.json")
-        if not isinstance(manifest, dict) or not manifest.get("digest") == _digest_of(manifest) == ref.digest:
+        if not isinstance(manifest, dict) or not manifest.get("digest") == _digest_of(manifest) == ref.digest or not is_sealed(manifest):
             raise StorageError(
                 f"the manifest of {ref} is not the one that was written", next_step="tidegauge runs verify latest --read-data"
             )
@@ -227,11 +229,21 @@ def _manifest(staged: Path, kind: str, made: Made) -> dict[str, Any]:
         "versions": dict(made.versions),
         "notes": list(made.notes),
     }
-    return {"digest": _digest_of(manifest), "created_s": time.time(), **manifest}
+    return sealed({"digest": _digest_of(manifest), "created_s": time.time(), **manifest})
 
 
 def _digest_of(manifest: Mapping[str, Any]) -> str:
     return sha256_text(canonical_json({name: value for name, value in manifest.items() if name not in UNHASHED}))[:32]
+
+
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """*body* with a checksum over all of it, as ``seal``."""
+    return {**body, "seal": sha256_text(canonical_json({name: value for name, value in body.items() if name != "seal"}))}
+
+
+def is_sealed(body: Mapping[str, Any]) -> bool:
+    """Whether the seal of *body* is that of its content."""
+    return bool(sealed(body)["seal"] == body.get("seal"))
 
 
 def _file_problem(path: Path, entry: Mapping[str, Any], read_data: bool) -> str | None:
