@@ -10,35 +10,13 @@ that finds no guard at the other end does not act. ``ID.word`` carries the actua
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-F_SETSIG = 10  # linux/fcntl.h; the module fcntl names it from Python 3.11 on only where the C library does
-
-
-def leash_path(folder: Path, fault: str) -> Path:
-    """The pipe whose closing is the message."""
-    return folder / f"{fault}.leash"
-
-
-def word_path(folder: Path, fault: str) -> Path:
-    """The pipe that carries the actuator's words."""
-    return folder / f"{fault}.word"
-
-
-def let_go_when_closed(handle: int, group: int) -> None:
-    """Have the kernel send SIGCONT to process group *group* when the other end of *handle* closes."""
-    try:
-        fcntl.fcntl(handle, fcntl.F_SETOWN, -group)
-    except ProcessLookupError:
-        return  # the group is gone: nobody is left to let go
-    fcntl.fcntl(handle, F_SETSIG, signal.SIGCONT)
-    fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_ASYNC)
+from tasks.faults.pipes import leash_path, let_go_when_closed, word_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +31,7 @@ class GuardEnd:
     """The guard's ends of both pipes; made before anything may act."""
 
     def __init__(self, folder: Path, fault: str, group: int | None) -> None:
-        self._paths = (leash_path(folder, fault), word_path(folder, fault))
+        self._paths = (Path(leash_path(str(folder), fault)), Path(word_path(str(folder), fault)))
         for path in self._paths:
             path.unlink(missing_ok=True)
             os.mkfifo(path, 0o600)

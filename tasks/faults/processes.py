@@ -11,6 +11,8 @@ from typing import Any, Self
 from tasks.base.process import ProcessId, stat_of
 
 ACTUATORS = "tasks.faults.actuators."
+MARK = "TIDEGAUGE_FAULT"
+"""In the environment of what an actuator turned into: ``FOLDER:FAULT``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,21 @@ def successors(signature: Signature | None, environment_of: int | None = None) -
 
 
 def actuators_of(folder: Path, fault: str) -> tuple[ProcessId, ...]:
-    """Living actuator processes of *fault* in the deployment whose journal lies in *folder*, known by their command line."""
+    """Living actuator processes of *fault* in the deployment whose journal lies in *folder*, and whatever those started."""
+    mark = f"{MARK}={folder}:{fault}".encode()
     found = []
     for pid in pids():
-        words = _command(pid).split("\0")
-        if fault in words and str(folder) in words and any(word.startswith(ACTUATORS) for word in words) and pid != os.getpid():
-            stat = stat_of(pid)
-            if stat is not None and stat.state not in "ZX":
-                found.append(ProcessId(pid, stat.start_ticks))
+        if pid == os.getpid() or not (_runs_actuator(pid, str(folder), fault) or mark in environment(pid).split(b"\0")):
+            continue
+        stat = stat_of(pid)
+        if stat is not None and stat.state not in "ZX":
+            found.append(ProcessId(pid, stat.start_ticks))
     return tuple(found)
+
+
+def _runs_actuator(pid: int, folder: str, fault: str) -> bool:
+    words = _command(pid).split("\0")
+    return fault in words and folder in words and any(word.startswith(ACTUATORS) for word in words)
 
 
 def is_stopped(process: ProcessId) -> bool:

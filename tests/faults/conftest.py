@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.faults.small_shop import SmallShop
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SmallShop]:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallShop]:
     """A running small shop; everything it started is ended afterwards."""
-    shop = SmallShop.open(tmp_path / "state")
+    shop = SmallShop.open(tmp_path_factory.mktemp("shop") / "state")
     yield shop
     shop.close()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import sys
 import time
-from pathlib import Path
+from typing import NoReturn
 
-from tasks.faults.leash import leash_path, let_go_when_closed, word_path
+from tasks.faults.pipes import leash_path, let_go_when_closed, word_path
 
+MARK = "TIDEGAUGE_FAULT"
 UNGUARDED = 4
 LATE = 5
 
@@ -26,6 +26,7 @@ class Bond:
 
     def __init__(self, argv: list[str]) -> None:
         folder, fault, mono, wall, group = argv[:5]
+        self.mark = f"{folder}:{fault}"
         self.arguments = argv[5:]
         self._mono_s, self._wall_s = float(mono), float(wall)
         self._told = False
@@ -33,8 +34,8 @@ class Bond:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            self._leash = os.open(leash_path(Path(folder), fault), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            self._word = os.open(word_path(Path(folder), fault), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._leash = os.open(leash_path(folder, fault), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._word = os.open(word_path(folder, fault), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             sys.exit(UNGUARDED)
         if int(group):
@@ -68,11 +69,33 @@ class Bond:
     def say(self, word: str) -> None:
         """Tell the guard *word* (``effective`` or ``ended``) with the time."""
         try:
-            os.write(self._word, json.dumps({"word": word, "wall_s": time.time()}).encode() + b"\n")
+            os.write(self._word, f'{{"word": "{word}", "wall_s": {time.time()!r}}}\n'.encode())
         except OSError:
             return
 
-    def release(self) -> None:
-        """In a forked worker: hold neither pipe, so that the guard sees the main actuator's death."""
-        os.close(self._leash)
-        os.close(self._word)
+    def become(self, argv: list[str], *, reads: int | None = None, writes: int | None = None) -> NoReturn:
+        """
+        Turn this process into *argv*: a small program in place of an interpreter, that the target's memory barely shows.
+
+        The kernel ends it at the deadline (an interval timer outlives exec), the leash stays in its hands, and it and all its
+        children carry the fault's mark in their environment.
+
+        Args:
+            argv: A program of the system and its arguments.
+            reads: Its standard input; None: a pipe that nobody ever writes to, so that reading waits.
+            writes: Its standard output; None: nowhere.
+        """
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        silent, never = os.pipe()
+        os.set_inheritable(never, True)
+        os.dup2(silent if reads is None else reads, 0)
+        os.dup2(nowhere if writes is None else writes, 1)
+        os.dup2(nowhere, 2)
+        os.set_inheritable(self._leash, True)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(self.left_s(), 0.001))
+        if self._told:
+            sys.exit(LATE)
+        os.execvpe(argv[0], argv, {"PATH": os.defpath, "LC_ALL": "C", MARK: self.mark})  # noqa: S606 -- a constant argv, no data in it

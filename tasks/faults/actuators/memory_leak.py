@@ -1,46 +1,35 @@
 """
 Hold more and more memory inside a service's process group: ``... BYTES RAMP_S``.
 
-The amount grows in a straight line to BYTES within RAMP_S seconds and is held until the end; every page is written to. BYTES
-0 is the pretended leak. The memory is gone with the process.
+A shell passes zeros, a step every half second, to ``tail -n 1``, which must keep them all since no line ever ends. So the helper
+weighs next to nothing itself, and BYTES 0, the pretended leak, is the same two processes holding nothing. The amount reaches
+BYTES after RAMP_S seconds and is held until the kernel ends both at the deadline.
 """
 
 from __future__ import annotations
 
-import mmap
+import math
+import os
 import sys
-import time
 
 from tasks.faults.actuators.bond import Bond
 
-STEP_S = 0.1
-_PATTERN = bytes(range(1, 256)) * 257
+STEP_S = 0.5
+LEAK = 'while [ "$2" -gt 0 ]; do head -c "$1" /dev/zero || exit; sleep 0.5; set -- "$1" $(($2 - 1)); done; read line'
 
 
 def main(argv: list[str]) -> None:
-    """Grow, hold, end."""
+    """Start the keeper of the memory and become its feeder."""
     bond = Bond(argv)
     level, ramp_s = int(bond.arguments[0]), float(bond.arguments[1])
-    held: list[mmap.mmap] = []
-    total, start = 0, time.monotonic()
+    steps = max(1, math.floor(ramp_s / STEP_S))
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.close(writes)
+        bond.become(["tail", "-n", "1"], reads=reads)
+    os.close(reads)
     bond.say("effective")
-    while bond.holds():
-        wanted = int(level * min(1.0, (time.monotonic() - start + STEP_S) / ramp_s))
-        if wanted - total >= mmap.PAGESIZE:
-            held.append(block(wanted - total))
-            total = wanted
-        bond.sleep(STEP_S)
-    held.clear()
-    bond.say("ended")
-
-
-def block(size: int) -> mmap.mmap:
-    """Private memory of *size* bytes, each page written to."""
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for start in range(0, size, len(_PATTERN)):
-        part = _PATTERN[: size - start]
-        memory[start : start + len(part)] = part
-    return memory
+    bond.become(["sh", "-c", LEAK, "leak", str(math.ceil(level / steps)), str(steps)], writes=writes)
 
 
 if __name__ == "__main__":
