@@ -45,6 +45,11 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def _told_to_stay(signum: int) -> bool:
+    """Whether ``nohup`` or the like wants this process to outlive its terminal: an ignored hang-up stays ignored."""
+    return signum == signal.SIGHUP and signal.getsignal(signum) is signal.SIG_IGN
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """
@@ -57,7 +62,7 @@ def stoppable() -> Iterator[None]:
         yield
         return
     _door.installed, _door.asked = True, None
-    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS}
+    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS if not _told_to_stay(signum)}
     try:
         yield
         stop_if_asked()
