@@ -24,12 +24,12 @@ def evaluate(run: str = "latest", evaluation: EvaluationConfig | None = None) ->
 
 
 @flow(name="evaluate", validate_parameters=True, persist_result=False)
-def evaluate_document(run: str, document: Experiment) -> Any:
-    """Score the recordings of *run* as *document* says."""
-    return again(document, Runs(current_store()).read(run))
+def evaluate_document(run: str, document: Experiment, refresh: list[str] | None = None) -> Any:
+    """Score the recordings of *run* as *document* says; the stages in *refresh* are made anew."""
+    return again(document, Runs(current_store()).read(run), frozenset(refresh or ()))
 
 
-def again(document: Experiment, record: dict[str, Any]) -> Any:
+def again(document: Experiment, record: dict[str, Any], refresh: frozenset[str] = frozenset()) -> Any:
     """Run the stages behind the recordings of *record*."""
     recordings = {name.removeprefix("record:"): ref for name, ref in record["artifacts"].items() if name.startswith("record:")}
     missing = [entry.name for entry in document.recordings if entry.name not in recordings]
@@ -39,6 +39,6 @@ def again(document: Experiment, record: dict[str, Any]) -> Any:
         )
     token = REQUEST.set(replace(REQUEST.get(), parent=record["run"], recordings=recordings))
     try:
-        return carry_out(document, "again")
+        return carry_out(document, "again", refresh=refresh)
     finally:
         REQUEST.reset(token)

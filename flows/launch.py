@@ -60,7 +60,7 @@ def launch(
     token = REQUEST.set(request)
     try:
         if extent == "again":
-            state = evaluate_document(str(request.parent), document, return_state=True)
+            state = evaluate_document(str(request.parent), document, sorted(refresh), return_state=True)
         elif extent == "everything":
             state = experiment(document, require_cached, sorted(refresh), return_state=True)
         elif extent == "train":
