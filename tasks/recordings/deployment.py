@@ -21,6 +21,9 @@ PROXY = "fault-proxy"
 SOCKET_PATH_LIMIT = 100
 """Unix sockets cannot have longer paths (108 bytes with the file's name and the end)."""
 
+LINKED_FROM = "linked-from"
+"""In a folder that lies elsewhere: the place in the store that links to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
@@ -39,6 +42,7 @@ def state_folder(root: Path, name: str) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="tidegauge-"))
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         link.symlink_to(folder)
+        (folder / LINKED_FROM).write_text(str(link))
         return folder
     folder.mkdir(mode=0o700, parents=True)
     return folder
@@ -104,6 +108,8 @@ def targets(app: App, own: dict[str, int], kubelet_url: str, metrics_port: int) 
 def forget(state_dir: Path) -> None:
     """Remove the state folder of a deployment that is down, and the link to it where there is one."""
     target = state_dir.resolve()
-    if state_dir.is_symlink():
-        state_dir.unlink()
+    noted = target / LINKED_FROM
+    for link in (state_dir, *([Path(noted.read_text())] if noted.is_file() else ())):
+        if link.is_symlink():
+            link.unlink()
     shutil.rmtree(target, ignore_errors=True)
