@@ -87,9 +87,13 @@ class Runner:
         return eventually(alive, limit_s, otherwise)
 
     def until_fault(self) -> None:
-        """Return when the fault is active."""
-        self.until(lambda: any('"acknowledged"' in path.read_text() for path in self.journals), "the fault never became active")
+        """Return when the fault has been active for three seconds, so that its effect is in the samples."""
+        self.until(self._active, "the fault never became active")
         self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def _active(self) -> bool:
+        events = [json.loads(line) for path in self.journals for line in path.read_text().splitlines()]
+        return any(event["event"] == "acknowledged" and time.time() > event["wall_s"] + 3 for event in events)
 
     def left(self) -> list[str]:
         """Processes of this run that are still there: started by it, or naming its store."""
