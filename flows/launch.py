@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from prefect.exceptions import TerminationSignal
+
 from flows.carry import REQUEST, Extent, Request
 from flows.checks import disk
 from flows.document import Experiment
@@ -67,6 +69,8 @@ def launch(
             state = train(document, require_cached, sorted(refresh), return_state=True)
         else:
             state = record(document, sorted(refresh), return_state=True)
+    except TerminationSignal as error:  # it came while Prefect, not a stage, was at work
+        raise Cancelled(error.signal) from error
     finally:
         REQUEST.reset(token)
         with sheltered():

@@ -53,23 +53,28 @@ def _told_to_stay(signum: int) -> bool:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """
-    Handle the signals inside; harmless when that is done already, or outside the main thread.
+    Handle the signals inside; does nothing outside the main thread.
+
+    Inside another one it takes the signals back from a library that took them meanwhile (Prefect takes SIGTERM for each flow).
 
     Raises:
         Cancelled: On leaving without an exception, when a signal came and nobody raised it.
     """
-    if _door.installed or not _in_main_thread():
+    if not _in_main_thread():
         yield
         return
-    _door.installed, _door.asked = True, None
-    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS if not _told_to_stay(signum)}
+    outermost = not _door.installed
+    if outermost:
+        _door.installed, _door.asked = True, None
+    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS}
     try:
         yield
         stop_if_asked()
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-        _door.installed = False
+        if outermost:
+            _door.installed, _door.asked = False, None
 
 
 @contextmanager
