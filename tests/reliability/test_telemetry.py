@@ -158,7 +158,7 @@ def limited(wanted: ScrapePlan, size: int) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-m", "tasks.telemetry.collect", str(config)],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),  # noqa: PLW1509 -- one system call
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
     try:
         yield child
