@@ -113,8 +113,8 @@ class Journal:
 
     @property
     def folder(self) -> Path:
-        """Where the journal and the guards' pipes lie (mode 0700)."""
-        return self.state_dir / "journal"
+        """Where the journal and the guards' pipes lie (mode 0700); the one path by which actuators are known."""
+        return self.state_dir.resolve() / "journal"
 
     @property
     def path(self) -> Path:
