@@ -53,6 +53,8 @@ class Recorder:
     """Whether *folder* holds a readable recording, also after an exception."""
     _begun: dict[str, float] = field(default_factory=clocks)
     _start_wall_s: float | None = None
+    _measured: bool = False
+    """Whether the planned span is over: whatever happens afterwards takes nothing from it."""
     _notes: list[str] = field(default_factory=list)
     _processes: dict[str, Any] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
@@ -83,10 +85,11 @@ class Recorder:
     def _keep_what_there_is(self, app: App, cause: BaseException) -> None:
         if self._start_wall_s is None:
             return
-        self._notes.append(f"ended early: {getattr(cause, 'message', None) or repr(cause)}")
+        if not self._measured:
+            self._notes.append(f"ended early: {getattr(cause, 'message', None) or repr(cause)}")
         try:
             with sheltered():
-                self._close(app, ended_early=True)
+                self._close(app, ended_early=not self._measured)
         except Exception as error:  # the cause matters more; what cannot be closed is not kept
             cause.add_note(f"what was recorded could not be closed: {type(error).__name__}: {error}")
 
@@ -171,6 +174,7 @@ class Recorder:
         finally:
             self._trials = trying.done
         self.clock.sleep(TAIL_S)
+        self._measured = True
 
     def _trying(self, app: App, deployed: Deployed, keep: Any) -> Trying:
         features = judging_features(self.settings.telemetry.scrape.interval_s)
