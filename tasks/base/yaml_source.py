@@ -16,11 +16,12 @@ from shlex import quote
 from typing import Any
 
 from tasks.base.errors import DocumentError
-from tasks.base.yaml_events import Composer, Loc, TooMuch
+from tasks.base.yaml_events import LIMIT_DEPTH, Composer, Loc, TooMuch
 
 LIMIT_BYTES = 256 << 10
 LIMIT_SHOWN = 100
 """Mistakes that are listed one by one; of more, only their number is told."""
+_STAIRS = re.compile(rf"(?:[\[{{]\s*){{{LIMIT_DEPTH + 1}}}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
@@ -174,12 +175,19 @@ def _text(raw: bytes, name: str, what: str) -> str:
         before = raw[: error.start]
         place = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
         raise refuse(name, [Mistake(*place, "", f"the byte 0x{raw[error.start]:02x} is not UTF-8")], what) from error
+    if found := _STAIRS.search(text):  # the parser would look at every bracket before it says how deep they go
+        raise refuse(name, [Mistake(*_place(text, found.start()), "", f"nested deeper than {LIMIT_DEPTH} levels")], what)
     if found := _CONTROL.search(text):
-        before_text = text[: found.start()]
-        place = before_text.count("\n") + 1, len(before_text) - before_text.rfind("\n")
+        place = _place(text, found.start())
         title = "a NUL character" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"
         raise refuse(name, [Mistake(*place, "", f"{title}; a document is text")], what)
     return text
+
+
+def _place(text: str, position: int) -> tuple[int, int]:
+    """Line and column, from 1, of the character at *position*."""
+    before = text[:position]
+    return before.count("\n") + 1, position - before.rfind("\n")
 
 
 def _composed(text: str, name: str, what: str) -> tuple[Composer, Any]:

@@ -73,5 +73,5 @@ def test_a_name_that_no_terminal_can_show_ends_in_a_sentence():
 
             assert ran.returncode == 2
             assert b"Traceback" not in ran.stderr
-            assert b"unexpected" not in ran.stderr
+            assert b"tidegauge: unexpected" not in ran.stderr
             assert not flags or json.loads(ran.stdout)["exit_code"] == 2

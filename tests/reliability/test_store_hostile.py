@@ -89,7 +89,7 @@ def test_what_is_no_run_id_is_refused_by_every_command(ledger, home, capsys):
     for bad in BAD_IDS:
         codes = [main([part.format(bad) if part == "{}" else part for part in command]) for command in COMMANDS]
         told = capsys.readouterr()
-        survived = set(codes) == {2} and "unexpected" not in told.err and outside(home) == before
+        survived = set(codes) == {2} and "tidegauge: unexpected" not in told.err and outside(home) == before
         survived = survived and Runs(Store(home / "place" / "store")).ids() == ids
         refused += survived
         ledger.count(row=32, fault="a run id that is none", survived=survived, figure=f"refused {refused}/{len(BAD_IDS)}")
@@ -189,7 +189,7 @@ def test_pickles_in_the_store_are_never_loaded(ledger, home):
     )
     for command in commands:
         ran = run(home, *command)
-        survived = not canary.exists() and "unexpected" not in ran.stderr
+        survived = not canary.exists() and "tidegauge: unexpected" not in ran.stderr
         ledger.count(row=35, fault="a pickle planted in the store", survived=survived, figure="loads 0")
         assert survived, (command, ran.returncode, ran.stderr)
 
@@ -320,7 +320,7 @@ def test_metacharacters_in_paths_and_settings_are_text(ledger, home, rng):
         found = [path for path in home.rglob("canary") if path.name == "canary"]
         canaries += len(found)
         survived = not found and all(wanted == code for wanted, code in codes) and real.returncode == expected
-        survived = survived and "unexpected" not in real.stderr
+        survived = survived and "tidegauge: unexpected" not in real.stderr
         ledger.count(row=41, fault="shell metacharacters in names", survived=survived, figure=f"executed {canaries}")
         assert survived, (nasty, codes, real.returncode, real.stderr)
 
@@ -394,6 +394,6 @@ def test_random_bytes_as_arguments_are_told(ledger, home, rng: random.Random, ca
             continue  # a contract suite, not a question of arguments
         code = main(argv)
         told = capsys.readouterr().err
-        survived = code in (0, 2, 3, 6) and "unexpected" not in told and not list(home.rglob("canary"))
+        survived = code in (0, 2, 3, 6) and "tidegauge: unexpected" not in told and not list(home.rglob("canary"))
         ledger.count(row=41, fault="random arguments", survived=survived, figure="executed 0")
         assert survived, (argv, code, told)
