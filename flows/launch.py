@@ -55,6 +55,7 @@ def launch(
         TidegaugeError: What a stage raised, or what a signal made of it.
     """
     os.environ["TIDEGAUGE_STORE"] = str(store.root)
+    Stages(document, store.root, refresh=refresh)  # a name that is none is refused before anything starts
     if extent != "again":
         _announce(document, store, refresh, require_cached, request.say)
     ready()

@@ -7,7 +7,9 @@ from typing import Any
 
 from flows.document import Experiment
 from tasks.artifacts.jobs import Job, computed
+from tasks.base.errors import DocumentError
 from tasks.base.files import sha256_file
+from tasks.base.mistakes import nearest
 from tasks.detectors.registry import FLOORS, descriptions, settings_of
 from tasks.features.catalogue import catalogue_path
 from tasks.recordings.config import RecordingEntry
@@ -32,6 +34,26 @@ class Stages:
     store: Path
     run: str = ""
     refresh: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """
+        Refuse to make anew what this experiment does not have.
+
+        Raises:
+            DocumentError: A name in *refresh* is that of no stage.
+        """
+        known = self.names()
+        for name in sorted(self.refresh - known):
+            raise DocumentError(
+                f"there is no stage {name!r} to make anew{nearest(name, known)}", next_step=f"one of {', '.join(sorted(known))}"
+            )
+
+    def names(self) -> set[str]:
+        """What ``--refresh`` may name: a stage, or a group of them."""
+        parts = {"record": self.roles, "recording": self.roles, "featurize": self.roles}
+        learnt = [detector.name for detector in self.detectors]
+        groups = {**parts, "train": learnt, "score": learnt}
+        return {*groups, *(f"{group}:{name}" for group, names in groups.items() for name in names), "evaluate", "rank", "report"}
 
     def _common(self, stage: str, kind: str) -> dict[str, Any]:
         wanted = {stage, stage.partition(":")[0], stage.replace("record:", "recording:")}

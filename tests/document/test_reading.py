@@ -226,3 +226,16 @@ def test_every_shipped_document_is_valid():
 
     assert {path.stem for path in documents} >= {"demo", "quick", "baseline-long"}
     assert all(load_document(path).name == path.stem for path in documents)
+
+
+@pytest.mark.parametrize("name", ["evaluat", "recording:none", "train:kmeans", "record:", ""])
+def test_what_is_no_stage_cannot_be_made_anew(written, tmp_path, name):
+    """A slip in ``--refresh`` is refused before anything starts, with the names that there are."""
+    with pytest.raises(DocumentError, match=r"there is no stage .*\n  next: one of evaluate, "):
+        Stages(load_document(written()), tmp_path, refresh=frozenset({name}))
+
+
+@pytest.mark.parametrize("name", ["evaluate", "recording:training", "record:faults", "train:robust_z", "score", "report"])
+def test_a_stage_can_be_made_anew(written, tmp_path, name):
+    """By its own name, or by that of its group."""
+    assert Stages(load_document(written()), tmp_path, refresh=frozenset({name})).refresh == {name}
