@@ -5,6 +5,7 @@ Commands live in ``flows.commands``; nothing heavy is imported until a command n
 ``--json``: then standard output is JSON and nothing else. Exit codes: :mod:`tasks.base.errors`.
 """
 
+import io
 import os
 import signal
 import sys
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if argv is None else argv)
     json = wants_json(tokens)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows another one
     try:
         result = build()(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -109,6 +109,16 @@ def test_the_plan_as_json_has_every_trial(written, capsys):
     assert {"id", "kind", "target", "placebo", "start_s", "quiet_s"} <= set(value["recordings"][-1]["trials"][0])
 
 
+def test_a_terminal_without_bars_gets_others(written):
+    """What cannot be encoded is replaced; the command still answers."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    ran = subprocess.run([sys.executable, "-m", "flows.cli", "plan", str(written())], capture_output=True, env=environment, check=False)
+
+    assert ran.returncode == 0
+    assert b"ETA" in ran.stdout
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (75, "1 min 15 s"), (3600, "1 h 0 min"), (90_061, "25 h 1 min")])
 def test_lengths_are_written_as_people_say_them(seconds, text):
     """Seconds, minutes, hours."""
