@@ -129,7 +129,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only mutants that mention every word")
     parser.add_argument("--unbroken", action="store_true", help="first run every test without a mutant, which takes as long again")
     asked = parser.parse_args()
-    mutants = [one for one in listed() if all(word in f"{one.source} {one.row} {one.place} {one.test}" for word in asked.words)]
+    mutants = [one for one in listed() if all(word in f"{one.source}.toml {one.row} {one.place} {one.test}" for word in asked.words)]
     with copied() as checkout:
         broken = green_before(checkout, mutants) if asked.unbroken else []
         for test in broken:
