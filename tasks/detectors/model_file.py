@@ -17,13 +17,11 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
-import skops.io
 
 from tasks.base.errors import StorageError
 from tasks.base.files import canonical_json, write_atomically
 from tasks.detectors.base import FittedDetector, Parts
 from tasks.detectors.registry import NAMES, restore
-from tasks.detectors.trees import sound_forest
 
 FORMAT = "tidegauge-model/1"
 TRUSTED = (
@@ -64,6 +62,8 @@ def save(fitted: FittedDetector, path: Path) -> None:
     Raises:
         StorageError: No space is left.
     """
+    import skops.io
+
     parts = fitted.parts()
     content = {
         "format": FORMAT,
@@ -82,6 +82,8 @@ def load(path: Path) -> FittedDetector:
     Raises:
         StorageError: It is not a model that this version wrote; nothing in it was executed.
     """
+    import skops.io
+
     try:
         raw = path.read_bytes()
         _inspect(raw)
@@ -186,5 +188,7 @@ def _restored(content: Any) -> FittedDetector:
             raise StorageError(f"array {name!r} is not made of finite numbers")
     columns = arrays["center"].size if "center" in arrays else 0
     for estimator in estimators.values():
+        from tasks.detectors.trees import sound_forest
+
         sound_forest(estimator, columns)
     return restore(content["detector"], Parts(json.loads(content["settings"]), arrays, estimators))

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from scipy import stats
-
 from tasks.evaluation.intervals import holm
 from tasks.evaluation.result import DetectorResult
 
@@ -49,6 +47,8 @@ def compare(results: Sequence[DetectorResult]) -> tuple[Pair, ...]:
 
 
 def _pair(first: DetectorResult, second: DetectorResult) -> Pair:
+    from scipy import stats
+
     other = {detection.trial: detection.detected for detection in second.detections}
     both = [(detection.detected, other[detection.trial]) for detection in first.detections if detection.trial in other]
     only_first = sum(a and not b for a, b in both)

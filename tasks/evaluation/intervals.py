@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ def clopper_pearson(successes: float, tries: float, confidence: float = 0.95) ->
     """
     if tries <= 0:
         return None
+    from scipy import stats
+
     tail = (1 - confidence) / 2
     below, above = math.floor(successes), math.ceil(successes)
     low = 0.0 if below <= 0 else float(stats.beta.ppf(tail, below, tries - below + 1))
@@ -42,6 +43,8 @@ def wilson(successes: float, tries: float, confidence: float = 0.95) -> Bounds |
     """Score interval of a proportion (Wilson, 1927): closer to its nominal coverage than the exact one; None without a try."""
     if tries <= 0:
         return None
+    from scipy import stats
+
     z = float(stats.norm.ppf((1 + confidence) / 2))
     share = successes / tries
     centre = (share + z**2 / (2 * tries)) / (1 + z**2 / tries)
@@ -56,6 +59,8 @@ def poisson(count: float, confidence: float = 0.95) -> Bounds:
     Half quantiles of chi-squared with ``2 count`` and ``2 count + 2`` degrees of freedom, which are also defined
     for a count that is no whole number.
     """
+    from scipy import stats
+
     tail = (1 - confidence) / 2
     low = 0.0 if count <= 0 else float(stats.chi2.ppf(tail, 2 * count)) / 2
     return Bounds(low, float(stats.chi2.ppf(1 - tail, 2 * count + 2)) / 2)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from tasks.evaluation.truth import Truth
+
+if TYPE_CHECKING:  # it is loaded where it learns: a run that reuses everything never waits for it
+    from sklearn.linear_model import LogisticRegression
 
 MIN_PLACEBOS = 2
 _CLIP = 10.0
@@ -55,6 +56,8 @@ def leakage(values: NDArray[np.floating[Any]], columns: Sequence[str], truth: Tr
     quiet = sum(int((~labels).sum()) for _, labels in folds)
     if len(folds) < MIN_PLACEBOS:
         return Leakage(None, len(folds), rows, quiet, ())
+    from sklearn.metrics import roc_auc_score
+
     areas = []
     for left_out, (tested, labels) in enumerate(folds):
         model = _fitted([fold for i, fold in enumerate(folds) if i != left_out])
@@ -91,5 +94,7 @@ def _scaled(values: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[n
 
 
 def _fitted(folds: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> LogisticRegression:
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=0.1, max_iter=2000)
     return model.fit(np.concatenate([rows for rows, _ in folds]), np.concatenate([labels for _, labels in folds]))

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 from tasks.base.errors import IncompleteError
 
@@ -140,6 +139,8 @@ def fit_tail(excess: NDArray[np.float64]) -> tuple[float, float]:
     The likelihood is profiled: the best scale for each shape, then the best shape. Scores are not bounded above, hence no
     negative shape; above .5 the variance is infinite and a fit of some dozens of points means nothing.
     """
+    from scipy import optimize
+
     unit = float(excess.mean())
     scaled = excess / unit
 

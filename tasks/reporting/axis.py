@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from tasks.reporting.model import Floats
@@ -58,6 +57,8 @@ def linear(values: Floats, unit: str, *, from_zero: bool = True, count: int = 3)
     low = min(low, 0.0) if from_zero else low
     if high - low <= 1e-12 * max(abs(high), abs(low), 1e-12):
         high = max(high, low + (abs(low) if abs(low) > 1e-12 else FLAT.get(unit, 1.0)))
+    from matplotlib.ticker import MaxNLocator
+
     edges = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return Scale(
         min(low, float(edges[0])), max(high, float(edges[-1])), tuple((float(value), label(float(value), unit)) for value in edges)
@@ -88,6 +89,8 @@ def label(value: float, unit: str) -> str:
         return f"{value * 100:.3g} %"
     if unit not in PREFIXED and abs(value) < 1000:
         return f"{value:.3g}"
+    from matplotlib.ticker import EngFormatter
+
     return EngFormatter(unit=PREFIXED.get(unit, ""))(_round(value)).strip()
 
 
