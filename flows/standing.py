@@ -15,6 +15,8 @@ from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
 from tasks.artifacts.versions import library_versions
 from tasks.base.errors import StorageError
+from tasks.base.files import sha256_file
+from tasks.base.shipped import shipped_root
 
 HASHED_BYTES = 64 << 20
 """Recordings together below this size are hashed whole; above it, their sizes and manifests are compared."""
@@ -48,6 +50,7 @@ def standing(store: Store, record: Mapping[str, Any]) -> Standing:
     manifests = {name: store.open(ref).manifest for name, ref in refs.items()}
     reasons += _changed_inputs(manifests, refs)
     reasons += _changed_code(manifests)
+    reasons += _changed_catalogue(manifests)
     return Standing(tuple(reasons))
 
 
@@ -70,6 +73,17 @@ def _changed_inputs(manifests: Mapping[str, Mapping[str, Any]], refs: Mapping[st
         for source in manifest["made_from"].values()
         if source not in known
     ]
+
+
+def _changed_catalogue(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The metric catalogue is data, no module: its content stands in the settings of what was made with it."""
+    used = {
+        (manifest["settings"]["features"]["catalogue"], manifest["settings"]["catalogue_sha256"])
+        for manifest in manifests.values()
+        if "catalogue_sha256" in manifest["settings"]
+    }
+    paths = [(shipped_root() / "metrics" / f"{name}.yaml", digest) for name, digest in sorted(used)]
+    return [f"the metric catalogue changed: {path}" for path, digest in paths if not path.is_file() or sha256_file(path) != digest]
 
 
 def _changed_code(manifests: Mapping[str, Mapping[str, Any]], root: Path = PROJECT) -> list[str]:

@@ -1,6 +1,6 @@
 """Stage *evaluate*: thresholds from the calibration recording, alarms, and every figure of the tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tasks.artifacts.jobs import Job
 from tasks.artifacts.store import Store
 from tasks.base.files import read_json, write_json
 from tasks.base.parquet import read_table
-from tasks.base.trials import Trial
+from tasks.base.trials import Outcome, Trial
 from tasks.caching import stage
 from tasks.evaluation.alarms import alarms
 from tasks.evaluation.chance import random_row
@@ -41,8 +41,14 @@ class Bench:
     features: FeaturesConfig
 
     def names(self, *roles: str) -> list[str]:
-        """Recordings of *roles*, in the document's order."""
-        return [name for name, role in self.job.settings["roles"].items() if role in roles and f"recording:{name}" in self.job.inputs]
+        """Recordings of *roles*, in the order in which they were made: one that was reused may be older than its neighbour."""
+        roles_of = self.job.settings["roles"].items()
+        named = [name for name, role in roles_of if role in roles and f"recording:{name}" in self.job.inputs]
+        return sorted(named, key=lambda name: float(self.matrix(name).time_s[0]))
+
+    def matrix(self, name: str) -> matrices.Matrix:
+        """The matrix of a recording."""
+        return matrices.load(self.store.open(self.job.ref(f"matrix:{name}")).folder)
 
     def scores(self, detector: str, names: list[str]) -> list[Floats]:
         """Scores of *detector* on each recording; NaN: no score."""
@@ -75,10 +81,10 @@ class Bench:
         """What happened in the recordings *names*; between two lie rows without a score, so that no alarm spans both."""
         times, bad, trials = [], [], []
         for name in names:
-            matrix = matrices.load(self.store.open(self.job.ref(f"matrix:{name}")).folder)
+            matrix = self.matrix(name)
             times.append(padded(matrix.time_s, self.pad, matrix.step_s))
             bad.append(np.concatenate([self.degraded(name), np.ones(self.pad, dtype=np.bool_)]))
-            trials += self.trials(name)
+            trials += [bounded(trial, float(matrix.time_s[-1])) for trial in self.trials(name)]
         grace = grace_s(self.features.rate_window_s, self.features.grid_s)
         return Truth.of(np.concatenate(times), trials, grace_s=grace, degraded=np.concatenate(bad))
 
@@ -94,6 +100,13 @@ class Bench:
     def tested(self, detector: str, names: list[str]) -> Floats:
         """Scores on *names*, laid end to end as :meth:`truth` lays the rows."""
         return np.concatenate([np.concatenate([values, np.full(self.pad, np.nan)]) for values in self.scores(detector, names)])
+
+
+def bounded(trial: Trial, end_s: float) -> Trial:
+    """*trial*, a fault that was never seen back to normal reaching to the end of its own recording and no further."""
+    if trial.placebo or trial.outcome is Outcome.NOT_INJECTED or trial.windows.back_to_normal is not None:
+        return trial
+    return replace(trial, windows=replace(trial.windows, back_to_normal=max(end_s, trial.windows.requested)))
 
 
 def padded(time_s: Floats, rows: int, step_s: float) -> Floats:

@@ -34,17 +34,19 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     made = build(recording, settings, start_s=from_iso(facts["start"]), end_s=from_iso(facts["end"]), columns=columns)
     matrices.save(made, folder)
     bad = read_json(recording / "degraded.json")
-    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in bad], dtype=np.int64))
+    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in bad], dtype=np.int64), made.step_s)
     write_table(folder / "rows.parquet", pa.table({"time_s": made.time_s, "degraded": degraded}))
     write_json(folder / "degraded.json", dict(Counter(reason for entry in bad for reason in entry["reasons"])))
     lost = [column.name for column, seen in zip(made.columns, np.asarray(made.valid.any(axis=0)), strict=True) if not seen]
     return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
 
 
-def degraded_rows(time_s: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Which rows ``(n,)`` end in a degraded second, or within the one before."""
-    ends = np.floor(time_s).astype(np.int64)
-    return np.isin(ends, seconds) | np.isin(ends - 1, seconds)
+def degraded_rows(time_s: np.ndarray, seconds: np.ndarray, step_s: float) -> np.ndarray:
+    """Which rows ``(n,)`` overlap a degraded second: row t stands for (t - step, t], second s for [s, s + 1)."""
+    ordered = np.sort(seconds)
+    after = np.searchsorted(ordered, time_s, side="left")
+    before = np.searchsorted(ordered, time_s - step_s - 1.0, side="right")
+    return np.asarray(after > before)
 
 
 def degraded_of(store: Store, job: Job, name: str) -> np.ndarray:

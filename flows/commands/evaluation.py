@@ -30,13 +30,19 @@ def evaluate(run: RunId = "latest", *, set_: Set = None, refresh: Refresh = None
         Make a stage anew though nothing changed: `evaluate`, `train:robust_z`; may be repeated.
     """
     from flows.standing import standing
-    from tasks.artifacts.runs import Runs
+    from tasks.artifacts.runs import EVALUATED, Runs
+    from tasks.base.errors import DocumentError
 
     store = common.open_store()
     record = Runs(store).read(run)
     if run == "latest":
         common.say(f"latest is run {record['run']}")
-    if not set_ and not refresh and "evaluation" in record["artifacts"]:
+    if record["status"] == "running":
+        raise DocumentError(
+            f"run {record['run']} is still running", next_step=f"tidegauge status, or: tidegauge cancel --run {record['run']}"
+        )
+    finished = record["status"] in EVALUATED and all(name in record["artifacts"] for name in ("evaluation", "ranking", "report"))
+    if not set_ and not refresh and finished:
         found = standing(store, record)
         if found.stands:
             from flows.show import show_run

@@ -66,7 +66,7 @@ def stoppable() -> Iterator[None]:
     outermost = not _door.installed
     if outermost:
         _door.installed, _door.asked = True, None
-    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS}
+    before = {signum: signal.signal(signum, _door.on_signal) for signum in SIGNALS if not _told_to_stay(signum)}
     try:
         yield
         stop_if_asked()

@@ -94,9 +94,13 @@ def own_cpu_s(pid: int, found: Stat) -> float:
 
 
 def memory(pid: int) -> Memory:
-    """Resident memory and PSS of *pid*; PSS is the resident memory where the kernel does not tell."""
+    """
+    Anonymous resident memory and PSS of *pid*; all resident memory for both where the kernel does not tell.
+
+    cAdvisor's rss is anonymous memory too: file pages that a process shares with others of its kind are not its own.
+    """
     raw = _read(f"/proc/{pid}/smaps_rollup")
-    sizes = {b"Rss:": 0, b"Pss:": 0}
+    sizes = {b"Rss:": 0, b"Pss:": 0, b"Anonymous:": 0}
     for line in (raw or b"").splitlines():
         label, _, rest = line.partition(b" ")
         if label in sizes:
@@ -105,7 +109,7 @@ def memory(pid: int) -> Memory:
         sizes[b"Pss:"] = sizes[b"Rss:"]
     if not sizes[b"Rss:"] and (found := stat(pid)) is not None and not found.ended:
         return Memory(found.rss_bytes, found.rss_bytes)
-    return Memory(sizes[b"Rss:"], sizes[b"Pss:"])
+    return Memory(sizes[b"Anonymous:"], sizes[b"Pss:"])
 
 
 def disk_bytes(pid: int) -> tuple[int, int]:

@@ -119,7 +119,9 @@ def again(trial: PlannedTrial, number: int, start_s: float) -> PlannedTrial:
 
 def _ordered(config: FaultsConfig, rng: random.Random) -> list[tuple[TrialEntry, bool]]:
     """Every repeat shuffled by itself, placebos dealt evenly to the repeats; the same target twice in a row as rarely as found."""
-    placebos = [rng.choice(config.trials) for _ in range(config.placebos)]
+    placebos: list[TrialEntry] = []
+    while len(placebos) < config.placebos:  # every kind and target once before any a second time
+        placebos += rng.sample(config.trials, min(len(config.trials), config.placebos - len(placebos)))
     order: list[tuple[TrialEntry, bool]] = []
     for block in range(config.repeats):
         members = [(entry, False) for entry in config.trials] + [(entry, True) for entry in placebos[block :: config.repeats]]

@@ -125,20 +125,29 @@ def first_leave(series: Indicator, ref: Reference, window: Interval) -> float | 
 
 def returned_to_normal(watched: Sequence[tuple[Indicator, Reference]], since_s: float, until_s: float = np.inf) -> float | None:
     """
-    Wall time of the first row from which every series stays inside its band, up to *until_s* or the last row there is.
+    Wall time of the first row after *since_s* at which every series begins three known rows inside its band; None: not yet.
 
-    A series counts once it has 3 known rows inside after it last left (or after *since_s*); None while one has not. Used on
-    the series so far, it says whether the next fault may start.
+    What a series does later is not this fault's any more: a benign excursion does not take a return back. Rows after *until_s*
+    do not count. Used on the series so far, it says whether the next fault may start.
     """
-    moments = []
+    calm: list[tuple[Floats, Bools]] = []
     for series, ref in watched:
-        rows = np.flatnonzero(series.known() & (series.time_s >= since_s) & (series.time_s <= until_s))
-        away = np.intersect1d(left_rows(series, ref), rows)
-        calm = rows[rows > away[-1]] if len(away) else rows
-        if len(calm) < CALM_ROWS or outside(series, ref)[calm[-1]]:
+        rows = series.known() & (series.time_s >= since_s) & (series.time_s <= until_s)
+        inside = ~outside(series, ref)[rows]
+        if len(inside) < CALM_ROWS:
             return None
-        moments.append(float(series.time_s[calm[0]]))
-    return max(moments, default=since_s)
+        calm.append((series.time_s[rows], np.convolve(inside, np.ones(CALM_ROWS))[CALM_ROWS - 1 :][: len(inside)] >= CALM_ROWS))
+    moments = np.unique(np.concatenate([times for times, _ in calm])) if calm else np.array([since_s])
+    for moment in moments:
+        if all(_calm_from(times, starts, float(moment)) for times, starts in calm):
+            return float(moment)
+    return None
+
+
+def _calm_from(times: Floats, starts: Bools, moment_s: float) -> bool:
+    """Whether the first row at or after *moment_s* begins a calm stretch."""
+    place = int(np.searchsorted(times, moment_s))
+    return place < len(starts) and bool(starts[place])
 
 
 @dataclass(frozen=True, slots=True)

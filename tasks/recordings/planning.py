@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.app.model import App
 from tasks.faults.schedule import PlannedTrial, plan_trials
 from tasks.recordings.settings import RecordingSettings
@@ -18,4 +20,6 @@ def planned_trials(settings: RecordingSettings, app: App) -> tuple[PlannedTrial,
     if settings.faults is None:
         return ()
     settling = judging_settling(settings.telemetry.scrape.interval_s)
-    return plan_trials(settings.faults, app_facts(app, settings.resolved_journeys()), settling, settings.seed)
+    planned = plan_trials(settings.faults, app_facts(app, settings.resolved_journeys()), settling, settings.seed)
+    name = settings.entry.name
+    return planned if name == "faults" else tuple(replace(trial, id=f"{name[:50]}-{trial.id}") for trial in planned)

@@ -53,6 +53,8 @@ class Recorder:
     """Whether *folder* holds a readable recording, also after an exception."""
     _begun: dict[str, float] = field(default_factory=clocks)
     _start_wall_s: float | None = None
+    _end_wall_s: float | None = None
+    """By this process's clock, not by the newest sample: a tail that nobody recorded is a gap."""
     _measured: bool = False
     """Whether the planned span is over: whatever happens afterwards takes nothing from it."""
     _notes: list[str] = field(default_factory=list)
@@ -173,6 +175,7 @@ class Recorder:
                 trying.walk(trials, start_mono_s, retry=faults.retry_not_injected)
         finally:
             self._trials = trying.done
+        self._end_wall_s = self.clock.wall_s()
         self.clock.sleep(TAIL_S)
         self._measured = True
 
@@ -204,7 +207,7 @@ class Recorder:
         assert self._start_wall_s is not None  # noqa: S101 -- only called once the span has begun
         interval_s = self.settings.telemetry.scrape.interval_s
         features = judging_features(interval_s)
-        end_s = finish.last_moment(self.folder) - (0.0 if ended_early else TAIL_S)
+        end_s = finish.last_moment(self.folder) if self._end_wall_s is None else self._end_wall_s
         span = Interval(self._start_wall_s, max(self._start_wall_s, end_s))
         taken = finish.read_back(self.folder, span, interval_s, features)
         grace_s = grace_of(features.rate_window_s, features.grid_s)

@@ -85,7 +85,8 @@ class Trying:
         windows = Windows(
             requested=receipt.requested,
             acknowledged=receipt.acknowledged,
-            revert_requested=receipt.revert_requested,
+            # A fault that ends itself is over before its guard asks: the label says when the end began.
+            revert_requested=min((t for t in (receipt.revert_requested, receipt.reverted) if t is not None), default=None),
             reverted=receipt.reverted,
         )
         return replace(trial, windows=windows, note=receipt.note)

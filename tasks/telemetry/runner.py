@@ -16,6 +16,8 @@ from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.source import SourceStatus
 
 GRACE_S = 10.0
+SILENT_S, SILENT_FLUSHES = 10.0, 3.0
+"""A collector that has committed nothing for the longer of the two is taken for hung."""
 _REFUSALS: dict[int, type[TidegaugeError]] = {2: DocumentError, 6: StorageError, 7: LockedError}
 
 
@@ -98,13 +100,24 @@ class Collector:
             LockedError: Another collector writes to the folder.
         """
         code = self._child.poll()
-        if code is None:
+        if code is None and not self._silent():
             return False
+        if code is None:
+            code = stop_group(self._child, grace_s=0)
         if code in _REFUSALS:
             raise _REFUSALS[code](self._last_words())
         self.restarts += 1
         self._child = self._started()
         return True
+
+    def _silent(self) -> bool:
+        """Whether it runs but has committed nothing for far longer than it should: it hangs, or is stopped."""
+        path, limit_s = self.out / "collector.json", max(SILENT_FLUSHES * self.plan.flush_s, SILENT_S)
+        try:
+            heard_s = max(path.stat().st_mtime, self._begun_s)
+        except FileNotFoundError:
+            heard_s = self._begun_s
+        return time.time() - heard_s > limit_s
 
     def stop(self) -> SourceStatus:
         """
@@ -123,6 +136,7 @@ class Collector:
         return self.out / "collector.log"
 
     def _started(self) -> subprocess.Popen[bytes]:
+        self._begun_s = time.time()
         return start_child(
             [sys.executable, "-P", "-m", "tasks.telemetry.collect", str(self.out / "collector-config.json")],
             output=self._log,

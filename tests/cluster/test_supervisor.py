@@ -229,7 +229,7 @@ def test_a_child_counts_as_a_process_of_its_service(state_dir):
     eventually(lambda: stat_of(child.pid).state == "Z")  # its parent never waits for it
 
     assert during == 2
-    assert metric(handle, "container_processes", "orders") == 1
+    eventually(lambda: metric(handle, "container_processes", "orders") == 1)
 
 
 def test_output_is_kept_with_its_time(state_dir):
