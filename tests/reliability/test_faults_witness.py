@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from tasks.base.intervals import Interval
+from tasks.base.process import ProcessId
 from tasks.base.trials import Outcome, Windows
 from tasks.faults.catalogue import witness_names
 from tasks.faults.injector import FaultReceipt, inject
@@ -38,6 +40,8 @@ class Recorder:
     shop: SmallShop
     rows: list[dict[str, float]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    used_s: dict[ProcessId, float] = field(default_factory=dict)
+    """Processor time of every process ever seen; one that ended keeps its last value, so that the sum never falls."""
 
     def run(self) -> None:
         """Until *stop*."""
@@ -56,7 +60,15 @@ class Recorder:
         counters = RuleSocket(self.shop.proxy_socket).services()["orders"]
         counted = {key: float(counters[key]) for key in ("requests", "held_s", "errors_injected")}
         own = {"up": float(status == 200), "scrape_duration_s": scrape_s, "restarts": 0.0}
-        return {"time": time.time(), "cpu_s": cpu_s(members), "memory_working_set_bytes": float(used_bytes(members)), **own, **counted}
+        return {"time": time.time(), "cpu_s": self.cpu_s(members), "memory_working_set_bytes": float(used_bytes(members)), **own, **counted}
+
+    def cpu_s(self, members: tuple[ProcessId, ...]) -> float:
+        """Processor time of the group so far."""
+        for process in members:
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+                self.used_s[process] = (int(fields[11]) + int(fields[12])) / 100
+        return sum(self.used_s.values())
 
     def load(self) -> None:
         """Ask through the proxy, 30 times a second."""
@@ -77,18 +89,6 @@ class Recorder:
         else:
             value = column[metric]
         return Indicator(name, times, value, np.isfinite(value), RESOLUTION[metric])
-
-
-def cpu_s(members: tuple[object, ...]) -> float:
-    """Processor time of *members* so far; one that ends takes its time with it, which ``growth`` sees as a restart."""
-    total = 0
-    for process in members:
-        try:
-            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()  # type: ignore[attr-defined]
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total / 100
 
 
 @pytest.fixture
