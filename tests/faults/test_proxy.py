@@ -31,6 +31,7 @@ class Echo(BaseHTTPRequestHandler):
     """Answers with what it was sent, and how often this connection was used."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         if self.headers.get("Transfer-Encoding"):
