@@ -114,7 +114,9 @@ BARE: Mapping[str, Bare] = {
     "pca_spe": Bare("PCA(n_components=0.75), squared rest of inverse_transform(transform(rows))", spe, 0.01),
     "pca_t2": Bare("PCA(n_components=0.75), transform(rows)**2 @ (1 / explained_variance_)", t2, 0.01),
     "mahalanobis": Bare("LedoitWolf().fit(rows).mahalanobis(rows)", shrunk, 0.01, with_ridge),
-    "kmeans": Bare("KMeans(10, n_init=1, max_iter=100).fit(windows of 8 rows).transform(...).min(axis=1)", clustered, 0.01, profile="short"),
+    "kmeans": Bare(
+        "KMeans(10, n_init=1, max_iter=100).fit(windows of 8 rows).transform(...).min(axis=1)", clustered, 0.01, profile="short"
+    ),
     "isolation_forest": Bare("IsolationForest(200, max_samples=256).fit(rows).score_samples(rows)", isolated, 0.01),
     "ocsvm": Bare("SGDOneClassSVM(nu=0.05) on Nystroem(n_components=300) of 5,000 rows", one_class, 0.01),
 }

@@ -51,9 +51,20 @@ def measured(prefix: str) -> Iterator[Row]:
         wanted = frozenset(name for name in names if name.startswith(prefix))
         if wanted:
             begun_s = time.monotonic()
-            print(f"{', '.join(sorted(wanted))} ... (other work on the machine: load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+            print(
+                f"{', '.join(sorted(wanted))} ... (other work on the machine: load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True
+            )
             yield from importlib.import_module(module).measure(wanted)
             print(f"  took {time.monotonic() - begun_s:.0f} s", file=sys.stderr, flush=True)
+
+
+def earlier() -> list[Row]:
+    """Rows of earlier runs; none when the file is not ours to read, which is said."""
+    try:
+        return read_rows(FIGURES)
+    except ValueError as error:
+        print(f"{FIGURES} is begun anew: {error}", file=sys.stderr)
+        return []
 
 
 def main() -> int:
@@ -63,10 +74,10 @@ def main() -> int:
     only = parser.parse_args().only
     if not any(name.startswith(only) for name in NAMES):
         parser.error(f"no row begins with {only!r}; there are: {', '.join(NAMES)}")
-    rows: list[Row] = []
+    old, rows = earlier(), list[Row]()
     for row in measured(only):
         rows.append(row)
-        found = merged(read_rows(FIGURES), rows)
+        found = merged(old, rows)
         write_rows(FIGURES, sorted((one for one in found if one.name in NAMES), key=lambda one: NAMES.index(one.name)))
     print(printed(rows))
     missed = [row.name for row in rows if row.met is False]
