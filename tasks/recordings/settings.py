@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -76,4 +77,5 @@ def recording_settings(
         "journeys": settings.resolved_journeys().model_dump(mode="json"),
         "users": asdict(curve_of(load.users, shipped_folders())),
     }
-    return {**settings.model_dump(mode="json"), "files": files}
+    found: dict[str, Any] = json.loads(canonical_json({**settings.model_dump(mode="json"), "files": files}))
+    return found  # as JSON reads it, so that it compares equal with what a manifest holds

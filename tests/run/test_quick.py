@@ -152,4 +152,5 @@ def test_every_byte_is_what_was_written(first, store):
         path.write_bytes(whole)
 
     assert (flipped.code, evaluated.code) == (6, 6)
-    assert "000003.parquet" in flipped.err
+    assert "000003.parquet" in flipped.out
+    assert "000003.parquet" in evaluated.err
