@@ -103,19 +103,24 @@ def train(
     return execute(_trusted(file, set_ or [], trust), "train", refresh or [], common, require_cached=require_cached)
 
 
-def resume(run: RunId, *, common: Common = Common()) -> int:
+def resume(run: RunId, *, trust: Trust = False, common: Common = Common()) -> int:
     """Go on with a run that was cancelled, failed or killed: finished stages are reused, the others run.
 
     Parameters
     ----------
     run
         Its id.
+    trust
+        Let the run's document, which may have come with a store from elsewhere, start programs of its own.
     """
     from flows.document import Experiment
+    from flows.trust import require_trust
     from tasks.artifacts.runs import Runs
 
-    found = Runs(common.open_store()).read(run)
+    runs = Runs(common.open_store())
+    found = runs.read(run)
     document = Experiment.model_validate_json(_json(found["document"]))
+    require_trust(document, runs.path(found["run"]), trusted=trust)
     return execute(document, "everything", [], common, parent=found["run"])
 
 
