@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tasks.base.process import identify
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 600.0
@@ -99,6 +101,17 @@ def ran(checkout: Path, test: str) -> tuple[int, str]:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+        end_all_in(checkout)
+
+
+def end_all_in(checkout: Path) -> None:
+    """End what a broken test left running: every process that works in the copy, which is this run's alone."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or (found := identify(int(entry.name))) is None:
+            continue
+        with suppress(OSError):  # gone, or somebody else's
+            if Path(os.readlink(entry / "cwd")).is_relative_to(checkout):
+                found.signal(signal.SIGKILL)
 
 
 def tried(checkout: Path, mutant: Mutant) -> Outcome:
