@@ -110,7 +110,7 @@ def end_all_in(checkout: Path) -> None:
         if not entry.name.isdigit() or (found := identify(int(entry.name))) is None:
             continue
         with suppress(OSError):  # gone, or somebody else's
-            if Path(str(Path(entry / "cwd").readlink())).is_relative_to(checkout):
+            if (entry / "cwd").readlink().is_relative_to(checkout):
                 found.signal(signal.SIGKILL)
 
 
