@@ -1,4 +1,4 @@
-"""The same models in bare scikit-learn, as one would write them by hand, on rows that are scaled already."""
+"""The same models in bare scikit-learn, as one would write them by hand: a robust scaler, then the model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from tasks.detectors.kmeans import windows
 from tasks.detectors.mahalanobis import RIDGE
 from tasks.detectors.ocsvm import UPDATES, median_gamma
 from tasks.detectors.registry import WINDOW_S
-from tasks.detectors.scaling import IQR_OF_NORMAL
 
 SEED = 7
 VARIANCE = 0.75
@@ -51,9 +50,18 @@ class Bare:
     profile: Literal["short", "long"] = "long"
 
 
+SCALED = "RobustScaler(unit_variance=True)"
+
+
+def scaled(rows: Rows) -> Rows:
+    """Distances from the median in interquartile ranges of a standard normal: what our scaler does without its floors."""
+    found: Rows = RobustScaler(unit_variance=True).fit_transform(rows)
+    return found
+
+
 def robust(rows: Rows) -> Scores:
-    """Largest distance from the median, in interquartile ranges."""
-    return np.abs(RobustScaler().fit_transform(rows)).max(axis=1)
+    """Largest distance from the median."""
+    return np.abs(rows).max(axis=1)
 
 
 def spe(rows: Rows) -> Scores:
@@ -108,9 +116,7 @@ def one_class(rows: Rows) -> Scores:
 
 
 BARE: Mapping[str, Bare] = {
-    "robust_z": Bare(
-        "abs(RobustScaler().fit_transform(rows)).max(axis=1)", robust, 0.05, lambda scores, _: np.asarray(scores, float) * IQR_OF_NORMAL
-    ),
+    "robust_z": Bare("abs(rows).max(axis=1)", robust, 0.01),
     "pca_spe": Bare("PCA(n_components=0.75), squared rest of inverse_transform(transform(rows))", spe, 0.01),
     "pca_t2": Bare("PCA(n_components=0.75), transform(rows)**2 @ (1 / explained_variance_)", t2, 0.01),
     "mahalanobis": Bare("LedoitWolf().fit(rows).mahalanobis(rows)", shrunk, 0.01, with_ridge),
