@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tasks.base.process import ProcessId, identify
 from tasks.cluster import procfs
 from tasks.cluster.remains import supervisor_of
@@ -62,9 +64,8 @@ def watched(processes: tuple[ProcessId, ...], collector: Collector, load: LoadRu
         before, begun_s = spent(processes), time.monotonic()
         _wait(WINDOW_S, collector, load)
         cores.append((spent(processes) - before) / (time.monotonic() - begun_s))
-        memory = [procfs.memory(one.pid) for one in processes]
-        rss.append(sum(one.rss_bytes for one in memory))
-        pss.append(sum(one.pss_bytes for one in memory))
+        rss.append(sum(psutil.Process(one.pid).memory_info().rss for one in processes))
+        pss.append(sum(psutil.Process(one.pid).memory_full_info().pss for one in processes))
     return Cost(statistics.median(cores), max(rss), max(pss))
 
 
