@@ -105,6 +105,8 @@ def test_a_fault_ends_though_its_runner_is_killed(shop: SmallShop, kind: str, rn
         fault = f"row23-{kind.replace('_', '-')}-{attempt}"
         process = runner(shop, fault, kind)
         start = time.monotonic()
+        if attempt:  # once it is under way, and once at any moment from the first line on
+            assert settled(lambda fault=fault: acting(shop, fault), 12), "the fault never began"
         time.sleep(rng.choice((rng.uniform(0, 0.5), rng.uniform(0, DURATION_S + 0.5))))
         process.kill()
         process.communicate()
@@ -117,6 +119,12 @@ def test_a_fault_ends_though_its_runner_is_killed(shop: SmallShop, kind: str, rn
         )
         assert over, f"{kind}: {took} s"
         assert told
+
+
+def acting(shop: SmallShop, fault: str) -> bool:
+    """Whether *fault* was allowed to act."""
+    entry = Journal(shop.state_dir).entry(fault)
+    return entry is not None and entry.acted
 
 
 def guarded(shop: SmallShop, fault: str) -> bool:
@@ -140,7 +148,7 @@ def test_a_fault_ends_though_everything_of_it_is_killed_in_any_order(shop: Small
         fault = f"row23-all-{kind.replace('_', '-')}-{attempt}"
         process = runner(shop, fault, kind)
         start = time.monotonic()
-        settled(lambda fault=fault: "acting" in getattr(Journal(shop.state_dir).entry(fault), "events", {}), 12)
+        assert settled(lambda fault=fault: acting(shop, fault), 12), "the fault never began"
         time.sleep(rng.uniform(0, 1.0))
         entry = Journal(shop.state_dir).entry(fault)
         assert entry is not None
