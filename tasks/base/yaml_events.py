@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LIMIT_DEPTH = 40
-LIMIT_VALUES = 10_000
+LIMIT_VALUES = 5_000
 LIMIT_DIGITS = 30
 
 Loc = tuple[str | int, ...]

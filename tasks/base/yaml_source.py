@@ -2,7 +2,7 @@
 YAML from a user: plain values with the place each one came from, and every mistake at once.
 
 YAML 1.2 (``no`` is text, ``22:30`` and ``2026-11-24`` are text). Refused: tags, aliases, duplicate keys, directives, several
-documents, byte order marks, control characters, more than 256 KiB, more than 10,000 values, more than 40 levels. Nothing in a
+documents, byte order marks, control characters, more than 128 KiB, more than 5,000 values, more than 40 levels. Nothing in a
 file can run code or grow in memory.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from tasks.base.errors import DocumentError
 from tasks.base.yaml_events import LIMIT_DEPTH, Composer, Loc, TooMuch
 
-LIMIT_BYTES = 256 << 10
+LIMIT_BYTES = 128 << 10
 LIMIT_SHOWN = 100
 """Mistakes that are listed one by one; of more, only their number is told."""
 _STAIRS = re.compile(rf"(?:[\[{{]\s*){{{LIMIT_DEPTH + 1}}}")
