@@ -1,8 +1,4 @@
-"""
-What our flow costs on top of Prefect: a whole run with every stage cached, against a flow of as many empty tasks.
-
-``python -m tests.bench.bare_flow TASKS`` is the peer: it prints how many of its tasks completed.
-"""
+"""What our flow costs on top of Prefect: a whole run with every stage cached, against a flow of as many empty tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +34,7 @@ def measure(only: frozenset[str]) -> Iterator[Row]:
             ours_act = command(run, cwd=ROOT, env=env)
             stages = json.loads(ours_act())["stages"]
             quiet = {**env, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
-            bare = command([sys.executable, "-m", "tests.bench.bare_flow", str(len(stages))], cwd=ROOT, env=quiet)
+            bare = command([sys.executable, "-m", "tests.bench.empty_tasks", str(len(stages))], cwd=ROOT, env=quiet)
             bare()
             ours, theirs = in_turn(ours_act, bare, rounds=ROUNDS)
     outcomes = [stage["outcome"] for stage in json.loads(ours.result)["stages"]]
@@ -47,22 +43,3 @@ def measure(only: frozenset[str]) -> Iterator[Row]:
         f"{versions('prefect')}: a @flow that calls {len(stages)} empty @tasks, in a fresh process on the same server", theirs.wall, agrees
     )
     yield made("prefect.overhead", ours.wall, "s", machine=machine(), goal=GOAL, peer=peer)
-
-
-def main() -> None:
-    """The bare flow."""
-    from prefect import flow, task
-
-    @task
-    def nothing(number: int) -> int:
-        return number
-
-    @flow
-    def bare(tasks: int) -> int:
-        return len([nothing(number) for number in range(tasks)])
-
-    print(bare(int(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()
