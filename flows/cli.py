@@ -37,12 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     json = wants_json(tokens)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows another one
     try:
         result = build()(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `tidegauge ... | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+        return 128 + signal.SIGPIPE
     except CycloptsError as error:
         return fail(DocumentError(str(error), next_step=f"tidegauge {_command(tokens)}--help"), json)
     except Cancelled as error:
