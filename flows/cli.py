@@ -48,11 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except CycloptsError as error:
         return fail(DocumentError(str(error), next_step=f"tidegauge {_command(tokens)}--help"), json)
-    except Cancelled as error:
-        fail(error, json)
-        return error.code
     except TidegaugeError as error:
-        return fail(error, json)
+        code = fail(error, json)
+        return error.code if isinstance(error, Cancelled) else code
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:  # the one place where a traceback would reach a user

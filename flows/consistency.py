@@ -15,7 +15,9 @@ from tasks.base.mistakes import nearest
 from tasks.base.shipped import shipped
 from tasks.base.yaml_events import Loc
 from tasks.base.yaml_source import undotted
+from tasks.faults.kind import WITNESS_ROWS
 from tasks.faults.schedule import Settling, refusals
+from tasks.features.config import MIN_ROWS
 from tasks.load.config import Csv
 from tasks.load.journey import journeys_of, shipped_folders
 from tasks.load.users_table import find_file, table
@@ -60,24 +62,48 @@ def doubts(experiment: Experiment, *, stated: Mapping[str, Any]) -> list[Doubt]:
     return found
 
 
-def plan_doubts(experiment: Experiment, *, quiet_too: bool = True) -> list[Doubt]:
+def plan_doubts(experiment: Experiment, *, quiet_too: bool = True, lengths_too: bool = True) -> list[Doubt]:
     """
-    Every reason why the faults of a valid *experiment* would prove nothing, each with the path of its setting.
+    Every reason why what a valid *experiment* records would prove nothing, each with the path of its setting.
 
     Args:
         experiment: A valid one.
         quiet_too: Whether its timing is that of the document, so that quiet times can be judged.
+        lengths_too: Whether all its lengths are those of the document: where one was wrong, another stands in for it.
     """
+    short = _too_short(experiment) if lengths_too else []
     if experiment.faults is None:
-        return []
+        return short
     try:
         facts = app_facts(app_of(experiment.app), journeys_of(experiment.load))
     except DocumentError:
-        return []  # told by doubts()
+        return short  # the app or its journeys are wrong, as doubts() tells
     quiets = (settling(experiment), judging_settling(experiment.telemetry.scrape.interval_s))
     sentences = dict.fromkeys(text for quiet in quiets for text in refusals(experiment.faults, facts, quiet))
     split = [text.partition(": ") for text in sentences]
-    return [(undotted(setting), sentence) for setting, _, sentence in split if quiet_too or setting.startswith("faults.trials")]
+    return short + [(undotted(setting), sentence) for setting, _, sentence in split if quiet_too or setting.startswith("faults.trials")]
+
+
+def _too_short(experiment: Experiment) -> list[Doubt]:
+    """Recordings from which nothing can be learnt, and faults that end before two rows could show them."""
+    step_s, window_s = experiment.features.grid_s, experiment.features.rate_window_s
+    needed_s = window_s + MIN_ROWS * step_s
+    found: list[Doubt] = []
+    for place, entry in enumerate(experiment.recordings):
+        if entry.duration_s is not None and entry.duration_s < needed_s:
+            text = f"{entry.duration_s:g} s hold fewer than {MIN_ROWS} rows after the first rate window; at least {needed_s:g} s are needed"
+            found.append((("recordings", place, "duration_s"), text))
+    if experiment.faults is None:
+        return found
+    stated = {("faults", "duration_s"): experiment.faults.duration_s}
+    stated |= {("faults", "trials", i, "duration_s"): one.duration_s for i, one in enumerate(experiment.faults.trials) if one.duration_s}
+    shortest_s = WITNESS_ROWS * step_s
+    found += [
+        (loc, f"a fault of {length_s:g} s is over before {WITNESS_ROWS} rows could show it; at least {shortest_s:g} s are needed")
+        for loc, length_s in stated.items()
+        if length_s < shortest_s
+    ]
+    return found
 
 
 def settling(experiment: Experiment) -> Settling:

@@ -157,7 +157,7 @@ def validate(source: Source, folder: Path | None = None, *, to_record: bool = Fa
     if experiment is not None:
         experiment, wrong = completed(experiment, folder)
         wrong += doubts(experiment, stated=value)
-        wrong += plan_doubts(experiment, quiet_too=exact) if to_record else []
+        wrong += plan_doubts(experiment, quiet_too=exact, lengths_too=not found) if to_record else []
         found += [source.mistake(loc, text) for loc, text in wrong]
     if found or experiment is None:
         raise refuse(source.name, found)

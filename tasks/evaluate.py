@@ -18,7 +18,7 @@ from tasks.evaluation.chance import random_row
 from tasks.evaluation.config import EvaluationConfig, grace_s
 from tasks.evaluation.detector import evaluate_detector
 from tasks.evaluation.leakage import leakage
-from tasks.evaluation.power import power
+from tasks.evaluation.power import apart, power
 from tasks.evaluation.requirement import shortfall
 from tasks.evaluation.result import DetectorResult
 from tasks.evaluation.thresholds import Calibration, Threshold
@@ -195,6 +195,7 @@ def notes(bench: Bench, results: list[DetectorResult], power_line: str, leaked: 
             f"the calibration is too short for {bench.settings.false_alarms_per_day:g} false alarms a day: thresholds are its largest "
             f"scores, and it can bound the rate at {'-' if bound is None else f'{bound:.0f}'} a day (95 %)"
         )
+    lines += apart(results)
     if leaked is not None and leaked["auc"] is not None:
         lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")
     lines.append(f"profile {bench.features.profile}: windows of the detectors and of the ranking")

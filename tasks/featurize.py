@@ -15,10 +15,7 @@ from tasks.base.parquet import read_table, write_table
 from tasks.caching import stage
 from tasks.features import matrix as matrices
 from tasks.features.build import build
-from tasks.features.config import FeaturesConfig
-
-MIN_ROWS = 8
-"""Fewer rows say nothing about what is normal."""
+from tasks.features.config import MIN_ROWS, FeaturesConfig
 
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
@@ -34,18 +31,19 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     made = build(recording, settings, start_s=from_iso(facts["start"]), end_s=from_iso(facts["end"]), columns=columns)
     matrices.save(made, folder)
     bad = read_json(recording / "degraded.json")
-    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in bad], dtype=np.int64), made.step_s)
+    reach_s = max(made.step_s, settings.rate_window_s)
+    degraded = degraded_rows(made.time_s, np.array([entry["second"] for entry in bad], dtype=np.int64), reach_s)
     write_table(folder / "rows.parquet", pa.table({"time_s": made.time_s, "degraded": degraded}))
     write_json(folder / "degraded.json", dict(Counter(reason for entry in bad for reason in entry["reasons"])))
     lost = [column.name for column, seen in zip(made.columns, np.asarray(made.valid.any(axis=0)), strict=True) if not seen]
     return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
 
 
-def degraded_rows(time_s: np.ndarray, seconds: np.ndarray, step_s: float) -> np.ndarray:
-    """Which rows ``(n,)`` overlap a degraded second: row t stands for (t - step, t], second s for [s, s + 1)."""
+def degraded_rows(time_s: np.ndarray, seconds: np.ndarray, reach_s: float) -> np.ndarray:
+    """Which rows ``(n,)`` look at a degraded second: the rates of row t look at (t - *reach_s*, t], second s is [s, s + 1)."""
     ordered = np.sort(seconds)
     after = np.searchsorted(ordered, time_s, side="left")
-    before = np.searchsorted(ordered, time_s - step_s - 1.0, side="right")
+    before = np.searchsorted(ordered, time_s - reach_s - 1.0, side="right")
     return np.asarray(after > before)
 
 

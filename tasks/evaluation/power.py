@@ -49,6 +49,21 @@ class Power:
         return {**asdict(self), "can_rank": self.can_rank, "line": self.line}
 
 
+def apart(results: Sequence[DetectorResult]) -> list[str]:
+    """The recall of events that fell into degraded seconds beside that of the others; nothing when there are none."""
+    judged = [row for row in results if row.detections and row.family != "floor"]
+    bad = {detection.trial for row in judged for detection in row.detections if detection.degraded}
+    if not bad:
+        return []
+    counts = []
+    for row in judged:
+        inside = [detection.detected for detection in row.detections if detection.trial in bad]
+        outside = [detection.detected for detection in row.detections if detection.trial not in bad]
+        counts.append(f"{row.name} {sum(inside)}/{len(inside)} there and {sum(outside)}/{len(outside)} elsewhere")
+    events = f"{len(bad)} impact event{'' if len(bad) == 1 else 's'} fell into degraded seconds"
+    return [f"{events} (load generator, telemetry or machine fell short): {', '.join(counts)}"]
+
+
 def power(results: Sequence[DetectorResult]) -> Power:
     """
     The strength of *results*, floors left out.

@@ -10,6 +10,8 @@ from tasks.base.process import ProcessId
 
 Direction = Literal["up", "down", "either"]
 RAMP_SHARE = 0.6
+WITNESS_ROWS = 2
+"""So many rows in succession must show a fault: single ones are noise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,13 +177,3 @@ def _placebo_refusals(config: FaultsConfig) -> list[str]:
     wanted = next(n for n in range(1, 100 * real + 2) if n / (n + real) >= min(config.min_placebo_ratio, 0.99))
     asked = f"faults.placebos: {config.placebos} among {config.placebos + real} trials are fewer than min_placebo_ratio"
     return [f"{asked} {config.min_placebo_ratio:g} asks for; {wanted} would do"]
-
-
-def overlaps(planned: Sequence[PlannedTrial]) -> tuple[str, ...]:
-    """Sentences for faults that would be active together, which is refused for now."""
-    ordered = sorted(planned, key=lambda trial: trial.start_s)
-    return tuple(
-        f"faults {first.id} ({first.kind} on {first.target}) and {second.id} ({second.kind} on {second.target}) overlap"
-        for first, second in pairwise(ordered)
-        if second.start_s < first.end_s
-    )

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from tasks.base.intervals import Interval
 from tasks.base.trials import Outcome, Windows
-from tasks.faults.kind import Direction
+from tasks.faults.kind import WITNESS_ROWS, Direction
 
 REFERENCE_ROWS = 15
 FEWEST_REFERENCE_ROWS = 5
 SCALES = 3.0
-ROWS = 2
 CALM_ROWS = 3
 
 Floats = NDArray[np.float64]
@@ -108,7 +107,7 @@ def left_rows(series: Indicator, ref: Reference) -> NDArray[np.intp]:
     known = np.flatnonzero(series.known())
     away = outside(series, ref)[known]
     paired = np.zeros(len(away), dtype=bool)
-    if len(away) >= ROWS:
+    if len(away) >= WITNESS_ROWS:
         both = away[1:] & away[:-1]
         paired[1:] |= both
         paired[:-1] |= both

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from tasks.base.model import Name, Ratio, Seconds, Strict
 
 Profile = Literal["short", "long"]
+MIN_ROWS = 8
+"""Fewer rows say nothing about what is normal."""
 
 
 class FeaturesConfig(Strict):

@@ -17,15 +17,19 @@ OVERDUE = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Rows at *time_s* (UTC, seconds since 1970), *step_s* apart; a row ends half a step after its time."""
+    """
+    Rows around *centre_s* (UTC, seconds since 1970), *step_s* apart.
 
-    time_s: NDArray[np.float64]
+    A row is stamped with its end, *time_s*: whatever it says was known at its time.
+    """
+
+    centre_s: NDArray[np.float64]
     step_s: float
 
     @classmethod
     def between(cls, start_s: float, end_s: float, step_s: float) -> Grid:
         """
-        The whole multiples of *step_s* in [*start_s*, *end_s*].
+        Rows around the whole multiples of *step_s* in [*start_s*, *end_s*].
 
         Multiples, and not start plus steps, so that two matrices of one recording share their rows.
         """
@@ -34,9 +38,9 @@ class Grid:
         return cls(np.arange(first, last + 1, dtype=np.float64) * step_s, step_s)
 
     @property
-    def end_s(self) -> NDArray[np.float64]:
+    def time_s(self) -> NDArray[np.float64]:
         """Where each row ends, ``(n,)``: later samples are not known to it."""
-        return self.time_s + self.step_s / 2
+        return self.centre_s + self.step_s / 2
 
     def horizon_s(self, interval_s: float) -> float:
         """How old, at a row's end, a sample of a series scraped every *interval_s* may be to stand for the row."""
@@ -54,18 +58,18 @@ class Placement:
 
 def place(time_s: NDArray[np.float64], grid: Grid, interval_s: float) -> Placement:
     """
-    The sample nearest to each row's time, among those up to the row's end that are not too old.
+    The sample nearest to each row's centre, among those up to the row's end that are not too old.
 
     Args:
         time_s: Times of the scrapes ``(m,)``, ascending, m >= 1.
         grid: The rows.
         interval_s: Usual distance of two scrapes.
     """
-    last = np.searchsorted(time_s, grid.end_s, side="right") - 1
+    last = np.searchsorted(time_s, grid.time_s, side="right") - 1
     before = np.maximum(last - 1, 0)
     newest = np.maximum(last, 0)
-    nearer = np.abs(time_s[before] - grid.time_s) < np.abs(time_s[newest] - grid.time_s)
-    fresh = (last >= 0) & (grid.end_s - time_s[newest] < grid.horizon_s(interval_s))
+    nearer = np.abs(time_s[before] - grid.centre_s) < np.abs(time_s[newest] - grid.centre_s)
+    fresh = (last >= 0) & (grid.time_s - time_s[newest] < grid.horizon_s(interval_s))
     return Placement(np.where(nearer, before, newest), fresh)
 
 

@@ -38,10 +38,11 @@ class Matrix:
     """
     Metrics on a regular grid.
 
-    *time_s* ``(n,)`` is UTC in seconds since 1970, *step_s* apart; *values* ``(n, d)`` has NaN exactly where *valid*
-    ``(n, d)`` is false. Such a cell was either not observed (a gap) or is *undefined* ``(n, d)``: its service was scraped,
-    but the quantity does not exist, such as the latency of no request. *interval_s* ``(d,)`` is the usual distance of a
-    column's scrapes (0: never scraped), *resets* ``(d,)`` how often its counters restarted.
+    *time_s* ``(n,)``, UTC in seconds since 1970 and *step_s* apart, is where each row ends: no row knows a later sample.
+    *values* ``(n, d)`` has NaN exactly where *valid* ``(n, d)`` is false. Such a cell was either not observed (a gap) or is
+    *undefined* ``(n, d)``: its service was scraped, but the quantity does not exist, such as the latency of no request.
+    *interval_s* ``(d,)`` is the usual distance of a column's scrapes (0: never scraped), *resets* ``(d,)`` how often its
+    counters restarted.
     """
 
     time_s: NDArray[np.float64]

@@ -53,8 +53,8 @@ def rates(block: Block, grid: Grid, window_s: float, interval_s: float) -> Rates
     added, resets = increments(block.values)
     total = np.cumsum(added, axis=1)
     fresh = place(block.time_s, grid, interval_s).fresh
-    last = np.searchsorted(block.time_s, grid.end_s, side="right") - 1
-    first = np.searchsorted(block.time_s, grid.end_s - window_s, side="right")
+    last = np.searchsorted(block.time_s, grid.time_s, side="right") - 1
+    first = np.searchsorted(block.time_s, grid.time_s - window_s, side="right")
     known = fresh & (last > first)
     per_s = np.full((len(block.ids), grid.time_s.size), np.nan)
     if known.any():

@@ -12,6 +12,7 @@ from tasks.base.trials import Trial
 from tasks.faults.catalogue import KINDS
 from tasks.faults.kind import Column, ProxyRatio, Witness
 from tasks.faults.witness import Evidence, Indicator
+from tasks.features.grid import Grid, lay, place
 from tasks.features.matrix import Matrix
 from tasks.load.history import LoadHistory
 from tasks.recordings.live import Window
@@ -85,7 +86,8 @@ class Scene:
         if last - first < 2:
             return None
         times, values = self.samples.time_ms[first:last] / 1000, self.samples.value[first:last]
-        level = np.interp(self.matrix.time_s, times, values, left=np.nan, right=np.nan)
+        grid = Grid(self.matrix.time_s - self.matrix.step_s / 2, self.matrix.step_s)
+        level = lay(values[None, :], place(times, grid, float(np.median(np.diff(times)))))[0]
         growth = np.full(len(level), np.nan)
         growth[2:] = level[2:] - level[:-2]
         growth[growth < 0] = np.nan
@@ -102,8 +104,8 @@ class Scene:
             ),
         ]
         quantiles = history.endpoint_quantile(0.95, window_s=P95_WINDOW_S)
-        for place, endpoint in enumerate(history.endpoints):
-            values = quantiles[:, place]
+        for column, endpoint in enumerate(history.endpoints):
+            values = quantiles[:, column]
             known = values[np.isfinite(values)]
             absolute, share = LATENCY_RESOLUTION
             resolution = max(absolute, share * float(np.median(known))) if len(known) else absolute

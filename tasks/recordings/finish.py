@@ -113,10 +113,10 @@ def harness_cores(series: Sequence[Series], samples: Samples, at_s: NDArray[np.f
 
 
 def _by_second(matrix: Matrix, name: str, seconds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The column at the end of each second; NaN where it is not known."""
+    """The column around the end of each second; NaN where it is not known."""
     values = np.full(len(seconds), np.nan)
     if matrix.has(name):
-        place = np.rint(matrix.time_s - 1.0).astype(np.int64) - seconds[0]
+        place = np.rint(matrix.time_s - matrix.step_s / 2 - 1.0).astype(np.int64) - seconds[0]
         inside = (place >= 0) & (place < len(seconds))
         values[place[inside]] = matrix.column(name)[inside]
     return values

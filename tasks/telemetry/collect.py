@@ -103,7 +103,7 @@ class CollectorProcess:
 
     async def _ticks(self) -> None:
         interval_s = self.plan.interval_s
-        schedule = Schedule(self.clock.monotonic_s(), interval_s)
+        schedule = Schedule(self._first_tick_s(), interval_s)
         flush_ticks = max(1, round(self.plan.flush_s / interval_s))
         offset_s = self.clock.wall_s() - self.clock.monotonic_s()
         number, flushed = 0, 0
@@ -123,6 +123,11 @@ class CollectorProcess:
                 flushed = number
                 asyncio.get_running_loop().call_later(interval_s / 2, self._flush_soon)  # between two bursts of scrapes
             self._raise_failure()
+
+    def _first_tick_s(self) -> float:
+        """The next whole multiple of the interval on the wall clock: the middle of a row of the grid, far from its borders."""
+        interval_s = self.plan.interval_s
+        return self.clock.monotonic_s() + -self.clock.wall_s() % interval_s
 
     async def _wait_until(self, due_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ from flows.cli import main
 from flows.document import load_document
 from flows.drawing import WIDTH, drawn, minutes
 from flows.timeline import timeline
+from tasks.base.errors import DocumentError
 
 
 def planned(path, *overrides):
@@ -42,6 +43,15 @@ def test_trials_lie_in_the_recording_of_faults_and_do_not_overlap(written):
     for before, after in zip(faults.trials, faults.trials[1:], strict=False):
         assert after.start_s >= before.end_s + before.quiet_s
     assert all(15 <= trial.quiet_s <= 19 for trial in faults.trials)
+
+
+def test_lengths_that_prove_nothing_are_refused(written):
+    """Two seconds of training and faults of a hundredth are told together, with the shortest that would do."""
+    with pytest.raises(DocumentError) as told:
+        load_document(written(), ["recordings[0].duration_s=2", "faults.duration_s=0.01"])
+
+    assert "recordings[0].duration_s: 2 s hold fewer than 8 rows after the first rate window; at least 13 s are needed" in str(told.value)
+    assert "faults.duration_s: a fault of 0.01 s is over before 2 rows could show it; at least 2 s are needed" in str(told.value)
 
 
 def test_the_same_seed_makes_the_same_plan(written):

@@ -15,7 +15,7 @@ from tasks.evaluation.chance import average, random_row
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.config import EvaluationConfig, Requirement
 from tasks.evaluation.detector import detection_limits, evaluate_detector
-from tasks.evaluation.power import power
+from tasks.evaluation.power import apart, power
 from tasks.evaluation.pretended import like_chance, pretended_trials
 from tasks.evaluation.requirement import check, shortfall
 from tasks.evaluation.result import RecallBy, failed
@@ -212,6 +212,19 @@ def test_power_says_what_a_run_cannot_show():
     rows += [_judge(values, faults, name) for name in ("pca_spe", "pca_t2")]
     assert power(rows).line == "6 impact events; recall 5/6 has interval .36-1.00; this run cannot rank detectors"
     assert power([_judge(scores(), truth())]).line == "0 impact events; recall is undefined; this run cannot rank detectors"
+
+
+def test_events_in_degraded_seconds_are_told_apart():
+    """One of three events saw a degraded row; it was found, of the others one."""
+    quiet = truth(*(trial(f"t{i}", 40 * i) for i in range(3)))
+    values = scores(high=((3, 8), (43, 48)))
+    bad = np.zeros(len(quiet.time_s), dtype=bool)
+    bad[5] = True
+
+    assert apart([_judge(values, quiet)]) == []
+    (line,) = apart([_judge(values, replace(quiet, degraded=bad))])
+    assert line.startswith("1 impact event ")
+    assert line.endswith("robust_z 1/1 there and 1/2 elsewhere")
 
 
 def test_pairs_are_compared_on_the_same_events():

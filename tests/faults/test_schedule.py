@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import DocumentError
 from tasks.faults.config import FaultsConfig
-from tasks.faults.schedule import AppFacts, PlannedTrial, Settling, length_s, overlaps, plan_trials, refusals
+from tasks.faults.schedule import AppFacts, Settling, length_s, plan_trials, refusals
 
 APP = AppFacts(
     services=("front-end", "orders", "catalogue", "payment", "queue-master"),
@@ -67,7 +67,6 @@ def test_no_fault_starts_on_a_round_second_and_quiet_time_is_kept(seed: int, bef
     for first, second in pairwise(planned):
         assert 15 <= first.quiet_s <= 19
         assert first.quiet_s - 0.01 <= second.start_s - first.end_s <= first.quiet_s + 2.1
-    assert overlaps(planned) == ()
 
 
 def test_every_reason_to_refuse_is_given_at_once():
@@ -86,14 +85,6 @@ def test_every_reason_to_refuse_is_given_at_once():
     assert "0 among 4 trials are fewer than min_placebo_ratio 0.15 asks for; 1 would do" in text
     with pytest.raises(DocumentError, match="cannot be planned"):
         plan_trials(config(placebos=0), APP, SETTLING, 1)
-
-
-def test_overlapping_faults_are_named():
-    """Two faults that would be active together are refused by their ids."""
-    one = PlannedTrial("t001", "pause", "orders", 1.0, False, 8.0, 15.0, 30.2)
-    two = PlannedTrial("t002", "latency", "payment", 1.0, False, 8.0, 15.0, 37.9)
-
-    assert overlaps([two, one]) == ("faults t001 (pause on orders) and t002 (latency on payment) overlap",)
 
 
 @pytest.mark.parametrize(

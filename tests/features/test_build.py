@@ -32,7 +32,7 @@ def test_gauge_and_rate_become_columns(tape):
 
     assert matrix.names == ("orders/cpu_cores", "orders/memory_working_set_bytes")
     assert matrix.values.dtype == np.float32
-    assert matrix.time_s[0] == tape.start
+    assert matrix.time_s[0] == tape.start + 0.5, "a row is stamped with its end"
     assert matrix.column("orders/cpu_cores")[2:] == pytest.approx(0.25)
     assert np.isnan(matrix.column("orders/cpu_cores")[0])
     assert matrix.column("orders/memory_working_set_bytes") == pytest.approx(5e7)
@@ -53,6 +53,17 @@ def test_jitter_across_the_border_of_two_rows_masks_nothing(tape):
     tape.add("up", {t + 0.5 + jitter[t]: 1.0 for t in range(60)})
 
     assert tape.build(until=59).valid[1:].all()
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.2, 0.49, 0.51, 0.8])
+def test_a_row_is_stamped_no_earlier_than_what_it_tells(tape, phase):
+    """A step in the samples is seen at its own time or up to a row later, never before."""
+    tape.add("up", {t + phase: float(t >= 10) for t in range(20)})
+
+    matrix = tape.build(until=19)
+
+    seen = matrix.time_s[np.flatnonzero(matrix.column("orders/up") == 1)[0]]
+    assert 0 <= seen - (tape.start + 10 + phase) <= 1
 
 
 def test_missing_scrapes_are_masked_not_filled(tape):
