@@ -95,7 +95,7 @@ def _too_short(experiment: Experiment) -> list[Doubt]:
             found.append((("recordings", place, "duration_s"), text))
     if experiment.faults is None:
         return found
-    stated = {("faults", "duration_s"): experiment.faults.duration_s}
+    stated: dict[Loc, float] = {("faults", "duration_s"): experiment.faults.duration_s}
     stated |= {("faults", "trials", i, "duration_s"): one.duration_s for i, one in enumerate(experiment.faults.trials) if one.duration_s}
     shortest_s = WITNESS_ROWS * step_s
     found += [

@@ -11,6 +11,8 @@ from typing import Any, Literal, Self
 
 from tasks.base.files import write_json
 
+FIGURES = Path(__file__).resolve().parents[2] / "build" / "bench.json"
+
 Sense = Literal["<", "<=", ">=", "within"]
 
 

@@ -9,8 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.bench.page import FIGURES
-from tests.bench.rows import Row, merged, read_rows, write_rows
+from tests.bench.rows import FIGURES, Row, merged, read_rows, write_rows
 from tests.bench.table import printed
 
 BENCHES: dict[str, tuple[str, ...]] = {

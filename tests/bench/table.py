@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tests.bench.rows import Row
 
-NOTE = "<!-- Printed from build/bench.json by `python -m tests.bench.page`; edit nothing here. -->"
+NOTE = "<!-- Printed by `make docs`; edit the code instead. -->"
 INTRODUCTION = """\
 `make bench` measures; this page shows the last run, without times and without the machine. A ratio is ours over the peer's in
 the same run, both alternating, after their results were compared value by value; where the goal is "as fast as", it is the

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base.yaml_source import read_source
+from tests.bench.rows import FIGURES, read_rows
+from tests.bench.table import page as performance_page
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Printed by `make docs`; edit the code instead. -->\n"
@@ -30,12 +32,11 @@ def blocks() -> dict[str, str]:
 def measured() -> dict[str, str]:
     """Pages from figures that this machine measured; only those whose file is there."""
     found = {}
-    for source, page, make in (
-        ("build/reliability.json", "docs/reliability.md", reliability_page),
-        ("build/bench.json", "docs/speed.md", speed_page),
-    ):
-        if (ROOT / source).is_file():
-            found[page] = make(json.loads((ROOT / source).read_text()))
+    tried = ROOT / "build" / "reliability.json"
+    if tried.is_file():
+        found["docs/reliability.md"] = reliability_page(json.loads(tried.read_text()))
+    if FIGURES.is_file():
+        found["docs/performance.md"] = performance_page(read_rows(FIGURES))
     return found
 
 
@@ -223,24 +224,9 @@ def reliability_page(rows: Sequence[Mapping[str, Any]]) -> str:
             row["fault"],
             row["tried"],
             row["survived"],
-            ", ".join(f"`{name.rpartition('::')[2]}`" for name in row["test"]),
+            ", ".join(dict.fromkeys(f"`{name.rpartition('::')[2].partition('[')[0]}`" for name in row["test"])),
         )
         for row in rows
     ]
     head = f"# What was tried, and what survived\n\n{NOTE}\n`make reliability` counts each try while it makes it; the last one had **{survived} of {tried}**.\n"
     return f"{head}\n{table(('row', 'where', 'what is done', 'tried', 'survived', 'shown by'), shown)}"
-
-
-def speed_page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Ratios and goals of ``make bench``; no times, no machine names."""
-    shown = [
-        (
-            f"`{row['name']}`",
-            row["peer"] or "-",
-            "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
-            row["goal"] or "-",
-            "yes" if row["met"] else "**no**",
-        )
-        for row in rows
-    ]
-    return f"# Speed and memory\n\n{NOTE}\n`make bench` measures; ratios are against the peer named, in the same run.\n\n{table(('what', 'peer', 'ratio', 'goal', 'met'), shown)}"

@@ -17,7 +17,7 @@ from flows.records import PUBLIC, public
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tests.docs.blocks import links_of, markdown_pages
-from tests.docs.generated import ROOT, blocks, pages, reliability_page, speed_page, with_blocks
+from tests.docs.generated import ROOT, blocks, pages, reliability_page, with_blocks
 from tests.stored_run import shared_run
 
 
@@ -49,19 +49,6 @@ def test_tables_of_figures_are_printed_from_figures_alone():
     assert "**100 of 101**" in page
     assert "| 11 | processes | kill \\| collector | 100 | 99 | `test_x` |" in page
     assert "3.2" not in page
-    bench = {
-        "name": "cli.help.wall",
-        "value": 0.3,
-        "unit": "s",
-        "peer": None,
-        "peer_value": None,
-        "ratio": None,
-        "goal": "< 0.5 s",
-        "met": False,
-        "machine": "box",
-    }
-    assert "| `cli.help.wall` | - | - | < 0.5 s | **no** |" in speed_page([bench])
-    assert "box" not in speed_page([bench])
 
 
 @pytest.mark.parametrize("page", markdown_pages(), ids=lambda page: page.relative_to(ROOT).as_posix())

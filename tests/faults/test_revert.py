@@ -106,10 +106,14 @@ time.sleep(60)
 
 def test_a_group_whose_number_was_given_away_has_no_members():
     """The leader's start time decides whose group it is."""
-    mine = ProcessId(os.getpgrp(), stat_of(os.getpgrp()).start_ticks)  # type: ignore[union-attr]
-
-    assert ProcessId(os.getpid(), stat_of(os.getpid()).start_ticks) in group_members([mine])  # type: ignore[union-attr]
-    assert group_members([ProcessId(mine.pid, mine.start_ticks + 1)]) == ()
+    leader = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        mine = ProcessId(leader.pid, stat_of(leader.pid).start_ticks)  # type: ignore[union-attr]
+        assert mine in group_members([mine])
+        assert group_members([ProcessId(mine.pid, mine.start_ticks + 1)]) == ()
+    finally:
+        leader.kill()
+        leader.wait()
 
 
 def test_a_restarted_service_is_found_by_what_it_has_in_common():

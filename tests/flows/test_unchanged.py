@@ -144,6 +144,7 @@ def test_a_changed_module_is_seen(store, clean, tmp_path):
     checkout = tmp_path / "checkout"
     for name in ("flows", "tasks", "tidegauge", "configs"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", checkout)
     with (checkout / "tasks" / "evaluation" / "alarms.py").open("a") as module:
         module.write("# another program\n")
     program = (

@@ -28,8 +28,8 @@ class Book:
 
     rows: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, test: str, row: int, where: Where, fault: str, survived: bool, figure: str | None) -> None:
-        """Add one try to its row."""
+    def add(self, test: str, row: int, where: Where, fault: str, survived: bool, figure: str | None) -> dict[str, Any]:
+        """Add one try to its row, and return the row."""
         entry = self.rows.setdefault(
             (row, where),
             {"row": row, "where": where, "fault": fault, "tried": 0, "survived": 0, "figure": "", "test": [], "seed": SEED},
@@ -39,6 +39,19 @@ class Book:
         entry["figure"] = figure or entry["figure"]
         if test not in entry["test"]:
             entry["test"].append(test)
+        return entry
+
+
+@dataclass(frozen=True)
+class Try:
+    """A try that counts as lost until it is said to have survived."""
+
+    entry: dict[str, Any]
+
+    def survived(self, figure: str) -> None:
+        """Everything promised was seen; *figure* is what was measured, with its unit."""
+        self.entry["survived"] += 1
+        self.entry["figure"] = figure
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,10 @@ class Ledger:
     def count(self, *, row: int, fault: str, survived: bool, figure: str | None = None, where: Where = "processes") -> None:
         """Count one try of reliability row *row*; *figure* is the last measured value, with its unit."""
         self.book.add(self.test, row, where, fault, survived, figure)
+
+    def begin(self, *, row: int, fault: str, where: Where = "processes") -> Try:
+        """Count a try of *row* before its outcome is known."""
+        return Try(self.book.add(self.test, row, where, fault, False, None))
 
 
 _BOOK = Book()
@@ -80,12 +97,20 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _write() -> Iterator[None]:
+def _write(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if not _BOOK.rows:
         return
-    replaced = {where for _, where in _BOOK.rows}
-    kept = [row for row in json.loads(OUTPUT.read_text()) if row["where"] not in replaced] if OUTPUT.exists() else []
+    kept = []
+    if OUTPUT.exists() and not _whole(request.session):
+        kept = [row for row in json.loads(OUTPUT.read_text()) if (row["row"], row["where"]) not in _BOOK.rows]
     rows = sorted([*kept, *_BOOK.rows.values()], key=lambda row: (row["row"], row["where"]))
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _whole(session: pytest.Session) -> bool:
+    """Whether every test of this folder was asked for: then nothing of an earlier session is kept."""
+    files = {item.path for item in session.items}
+    narrowed = bool(session.config.option.keyword) or any("::" in argument for argument in session.config.args)
+    return not narrowed and set(Path(__file__).parent.glob("test_*.py")) <= files

@@ -190,6 +190,7 @@ def test_a_signal_during_a_fault(ledger, tmp_path, server):
     try:
         for signum, code in signals.items():
             runner = runners[signum]
+            tried = ledger.begin(row=24, fault=f"{signum.name} during a fault")
             runner.until_fault()
             asked_s = time.time()
             runner.process.send_signal(signum)
@@ -205,9 +206,7 @@ def test_a_signal_during_a_fault(ledger, tmp_path, server):
             check_partial(runner)
             reverted_s = from_iso(record["faults"][0]["windows"]["reverted"])
             assert asked_s <= reverted_s < time.time()
-            ledger.count(
-                row=24, fault=f"{signum.name} during a fault", survived=True, figure=f"reverted after {reverted_s - asked_s:.2f} s"
-            )
+            tried.survived(f"reverted after {reverted_s - asked_s:.2f} s")
     finally:
         for runner in runners.values():
             kill_rest(runner)
@@ -215,6 +214,7 @@ def test_a_signal_during_a_fault(ledger, tmp_path, server):
 
 def test_the_runner_is_killed_during_a_fault(ledger, tmp_path):
     """Row 23: kill -9 under `run`: everything is gone but the guard, which ends the fault; the next start tells all of it."""
+    tried = ledger.begin(row=23, fault="kill -9 of the runner during a fault")
     runner = start(tmp_path / "killed", first=FAULTS, second=TRAINING, fault_s=12)
     try:
         runner.until_fault()
@@ -227,8 +227,6 @@ def test_the_runner_is_killed_during_a_fault(ledger, tmp_path):
         eventually(lambda: '"verified"' in journal.read_text(), 12 + 10, "the fault was not reverted")
         after_s = time.time() - killed_s
         eventually(lambda: runner.left() == [], 10, "the guard did not end")
-        ledger.count(row=23, fault="kill -9 of the runner during a fault", survived=True, figure=f"verified {after_s:.1f} s after the kill")
-
         said = json.loads(command(runner, "status", "--json").stdout)
         assert [(one["alive"], one["finished"]) for one in said["runs"]] == [(False, [])]
         assert [one["active_faults"] for one in said["shops"]] == [[]]
@@ -237,6 +235,7 @@ def test_the_runner_is_killed_during_a_fault(ledger, tmp_path):
         down = command(runner, "down", "--all")
         assert down.returncode == 0, down.stderr
         assert not list(runner.store.root.glob("live/*"))
+        tried.survived(f"verified {after_s:.1f} s after the kill")
     finally:
         kill_rest(runner)
 
@@ -249,6 +248,7 @@ def test_killed_load_and_killed_flow(ledger, tmp_path, server):
     the second one: the next start marks the run failed, tells Prefect, and does not redo what was finished. Secrets of
     the environment are nowhere in what either wrote.
     """
+    load, flow = ledger.begin(row=29, fault="kill -9 of Locust"), ledger.begin(row=30, fault="kill -9 of the flow")
     runner = start(tmp_path / "resumed", first=TRAINING.replace("9", "25"), second=FAULTS, fault_s=8, PREFECT_API_URL=server)
     try:
         raw = "staging/*/load/raw-000001.jsonl"
@@ -271,9 +271,9 @@ def test_killed_load_and_killed_flow(ledger, tmp_path, server):
 
         assert second.returncode in (0, 8), second.stderr[-3000:]
         check_degraded(runner, killed_s)
-        ledger.count(row=29, fault="kill -9 of Locust", survived=True, figure=f"seen after {seen_s:.1f} s")
+        load.survived(f"seen after {seen_s:.1f} s")
         check_resumed(runner, died, second.stderr, server)
-        ledger.count(row=30, fault="kill -9 of the flow", survived=True, figure="0 finished stages redone")
+        flow.survived("0 finished stages redone")
         hits = leaks(tmp_path / "resumed") + [name for name, value in CANARIES.items() if value in second.stdout + second.stderr]
         for name in CANARIES:
             ledger.count(row=37, fault=f"{name} in the environment", survived=name not in " ".join(hits), figure=f"{len(hits)} hits")
