@@ -17,6 +17,7 @@ from flows.pipeline import Pipeline
 from flows.records import RunRecord, complete, numbers_of
 from flows.server import without_login
 from flows.stages import Stages
+from flows.trust import require_served_trust
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, DocumentError, IncompleteError, RequirementError, TidegaugeError
 from tasks.base.stopping import stoppable
@@ -30,6 +31,8 @@ class Request:
 
     parent: str | None = None
     recordings: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = False
+    """Whether somebody said that programs of the document may be started."""
     server: str | None = None
     """What to call the Prefect server in the record; None: by its address."""
     say: Callable[[str], None] = lambda _: None
@@ -51,9 +54,12 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         The run's id, or a cancelled state of Prefect.
 
     Raises:
-        TidegaugeError: A stage failed; the record says so and what was finished is kept.
+        TidegaugeError: A stage failed; the record says so and what was finished is kept. A document that brings programs of its own
+            is refused before anything starts, unless it came through the command line or trust was given where flows are served.
     """
     request, store = REQUEST.get(), current_store()
+    if extent != "again" and not request.trusted:
+        require_served_trust(document)
     for sentence in aftermath(store):
         request.say(sentence)
     stages = Stages(document, store.root, refresh=refresh)
@@ -62,6 +68,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         name=document.name,
         document=document.model_dump(mode="json"),
         profile=document.features.profile,
+        extent=extent,
         parent=request.parent,
         prefect=_prefect(),
     )

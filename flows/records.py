@@ -30,7 +30,15 @@ class RunRecord:
 
     @classmethod
     def begin(
-        cls, store: Store, *, name: str, document: Mapping[str, Any], profile: str, parent: str | None, prefect: Mapping[str, Any]
+        cls,
+        store: Store,
+        *,
+        name: str,
+        document: Mapping[str, Any],
+        profile: str,
+        extent: str,
+        parent: str | None,
+        prefect: Mapping[str, Any],
     ) -> "RunRecord":
         """A new run, written as ``running`` with the process that does it."""
         clock = SystemClock()
@@ -47,6 +55,7 @@ class RunRecord:
             "argv": sys.argv[1:],
             "document": dict(document),
             "profile": profile,
+            "extent": extent,
             "report": None,
             "recordings": [],
             "faults": [],

@@ -1,5 +1,6 @@
 """A document can start programs. One that brings its own needs a yes, unless it lies where the user works."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,10 +9,26 @@ from tasks.app.config import OwnApp
 from tasks.base.errors import DocumentError
 from tasks.base.shipped import shipped
 
+SERVED_TRUST = "TIDEGAUGE_TRUST"
+"""Set to 1 where flows are served: documents that come as values may start programs of their own."""
+
 
 def programs(document: Experiment) -> list[list[str]]:
     """Each argv that the document itself brings (those of the shipped shop are the product's own)."""
     return [list(service.command) for service in document.app.services] if isinstance(document.app, OwnApp) else []
+
+
+def require_served_trust(document: Experiment) -> None:
+    """
+    Let a document that reached a served flow as values start its programs only where ``serve --trust`` said so.
+
+    Raises:
+        DocumentError: It was not said; nothing was started.
+    """
+    brought = programs(document)
+    if brought and os.environ.get(SERVED_TRUST) != "1":
+        listing = "\n".join(f"  {argv}" for argv in brought)
+        raise DocumentError(f"{document.name} would start:\n{listing}", next_step=f"tidegauge serve --trust, or set {SERVED_TRUST}=1")
 
 
 def at_home(file: Path, here: Path) -> bool:

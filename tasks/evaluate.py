@@ -14,13 +14,14 @@ from tasks.base.parquet import read_table
 from tasks.base.trials import Outcome, Trial
 from tasks.caching import stage
 from tasks.evaluation.alarms import alarms
-from tasks.evaluation.chance import random_row
+from tasks.evaluation.comparison import differing
 from tasks.evaluation.config import EvaluationConfig, grace_s
-from tasks.evaluation.detector import evaluate_detector
 from tasks.evaluation.leakage import leakage
-from tasks.evaluation.power import apart, power
+from tasks.evaluation.power import apart
+from tasks.evaluation.pretended import aa_line
 from tasks.evaluation.requirement import shortfall
-from tasks.evaluation.result import DetectorResult
+from tasks.evaluation.table import Evaluation, ScoredDetector
+from tasks.evaluation.table import evaluate as evaluate_all
 from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
 from tasks.features import matrix as matrices
@@ -97,6 +98,10 @@ class Bench:
         """Rows without a score after each recording."""
         return self.settings.close_after
 
+    def scored(self, detector: str, family: str, names: list[str]) -> ScoredDetector:
+        """What *detector* said of the calibration and of the recordings *names*."""
+        return ScoredDetector(detector, family, self.calibration_scores(detector), self.tested(detector, names))
+
     def tested(self, detector: str, names: list[str]) -> Floats:
         """Scores on *names*, laid end to end as :meth:`truth` lays the rows."""
         return np.concatenate([np.concatenate([values, np.full(self.pad, np.nan)]) for values in self.scores(detector, names)])
@@ -120,22 +125,10 @@ def compute(job: Job, store: Store, folder: Path) -> None:
     bench = Bench(job, store, settings, FeaturesConfig.model_validate(job.settings["features"]))
     names = bench.names("faults", "hold-out")
     truth, calibration = bench.truth(names), bench.calibration()
-    results: list[DetectorResult] = []
-    raised: dict[str, dict[str, list[list[float]]]] = {}
-    for item in job.settings["detectors"]:
-        detector, family = item["name"], item["family"]
-        threshold = calibration.threshold(bench.calibration_scores(detector))
-        scores = bench.tested(detector, names)
-        raised[detector] = alarms_of(bench, detector, threshold)
-        if detector == "random":
-            known = np.isfinite(bench.calibration_scores(detector))
-            row = random_row(
-                calibration, truth, settings, scored_in_calibration=known, scored=np.isfinite(scores), seed=job.settings["seed"]
-            )
-        else:
-            row = evaluate_detector(detector, family, scores, threshold, truth, settings)
-        results.append(row)
-    write_json(folder / "evaluation.json", document(bench, truth, results, raised, names))
+    scored = [bench.scored(item["name"], item["family"], names) for item in job.settings["detectors"]]
+    table = evaluate_all(scored, truth, settings, calibration, seed=job.settings["seed"])
+    raised = {one.name: alarms_of(bench, one.name, calibration.threshold(one.calibration)) for one in scored}
+    write_json(folder / "evaluation.json", document(bench, truth, table, raised, names))
 
 
 def alarms_of(bench: Bench, detector: str, threshold: Threshold) -> dict[str, list[list[float]]]:
@@ -150,20 +143,20 @@ def alarms_of(bench: Bench, detector: str, threshold: Threshold) -> dict[str, li
 
 
 def document(
-    bench: Bench, truth: Truth, results: list[DetectorResult], raised: dict[str, dict[str, list[list[float]]]], names: list[str]
+    bench: Bench, truth: Truth, table: Evaluation, raised: dict[str, dict[str, list[list[float]]]], names: list[str]
 ) -> dict[str, Any]:
     """The evaluation as JSON."""
-    strength = power(results)
-    leaked = leaks(bench, names)
+    results, leaked = table.results, leaks(bench, names)
     return {
         "format": "evaluation/1",
         "detectors": [row.public_row() for row in results],
         "results": [row.to_json() for row in results],
         "alarms": raised,
-        "power": strength.to_json(),
+        "power": table.power.to_json(),
+        "pairs": [pair.to_json() for pair in table.pairs],
         "leakage": leaked,
         "shortfall": shortfall(results, bench.settings.require),
-        "notes": notes(bench, results, strength.line, leaked),
+        "notes": notes(bench, table, leaked),
         "spans": [[span.start_s, span.end_s] for span in truth.fault_spans()],
         "grace_s": truth.grace_s,
         "budget_per_day": bench.settings.false_alarms_per_day,
@@ -185,21 +178,31 @@ def leaks(bench: Bench, names: list[str]) -> dict[str, Any] | None:
     return None
 
 
-def notes(bench: Bench, results: list[DetectorResult], power_line: str, leaked: dict[str, Any] | None) -> list[str]:
+def notes(bench: Bench, table: Evaluation, leaked: dict[str, Any] | None) -> list[str]:
     """Sentences that stand under the table."""
-    lines = [power_line]
-    unsupported = [row for row in results if row.budget_supported is False and row.family != FLOOR]
+    lines = [table.power.line, *differing(table.pairs)]
+    unsupported = [row for row in table.results if row.budget_supported is False and row.family != FLOOR]
     if unsupported:
         bound = unsupported[0].false_alarm_bound_per_day
         lines.append(
             f"the calibration is too short for {bench.settings.false_alarms_per_day:g} false alarms a day: thresholds are its largest "
             f"scores, and it can bound the rate at {'-' if bound is None else f'{bound:.0f}'} a day (95 %)"
         )
-    lines += apart(results)
+    lines += apart(table.results)
+    lines += [line for name in bench.names("hold-out") if (line := pretended(bench, table, name)) is not None]
     if leaked is not None and leaked["auc"] is not None:
         lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")
     lines.append(f"profile {bench.features.profile}: windows of the detectors and of the ranking")
     return lines
+
+
+def pretended(bench: Bench, table: Evaluation, name: str) -> str | None:
+    """The A/A check on the fault-free recording *name*; None where it is too short for pretended windows, or has faults."""
+    if bench.trials(name):
+        return None
+    scored = [bench.scored(row.name, row.family, [name]) for row in table.results]
+    seed = bench.job.settings["seed"]
+    return aa_line(name, scored, bench.truth([name]), bench.settings, bench.calibration(), seed=seed)
 
 
 def _text(value: Any) -> str:

@@ -64,6 +64,7 @@ def stored_run(root: Path, document: Path | None = None) -> Store:
         name=experiment.name,
         document=experiment.model_dump(mode="json"),
         profile=experiment.features.profile,
+        extent="everything",
         parent=None,
         prefect={"flow_run": None, "server": None},
     )

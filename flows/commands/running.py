@@ -121,7 +121,10 @@ def resume(run: RunId, *, trust: Trust = False, common: Common = Common()) -> in
     found = runs.read(run)
     document = Experiment.model_validate_json(_json(found["document"]))
     require_trust(document, runs.path(found["run"]), trusted=trust)
-    return execute(document, "everything", [], common, parent=found["run"])
+    extent = found.get("extent", "everything")
+    if extent == "again":
+        raise DocumentError(f"{found['run']} only evaluated again", next_step=f"tidegauge evaluate --run {found['parent']}")
+    return execute(document, extent, [], common, parent=found["run"])
 
 
 def cancel(run: RunId, *, common: Common = Common()) -> int:
@@ -190,7 +193,7 @@ def execute(
             extent=extent,
             refresh=frozenset(refresh),
             require_cached=require_cached,
-            request=Request(parent=parent, recordings=recordings or {}, server=server, say=common.say),
+            request=Request(parent=parent, recordings=recordings or {}, trusted=True, server=server, say=common.say),
             ready=ready,
         )
     show_run(record, common)

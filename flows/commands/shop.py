@@ -163,10 +163,12 @@ def inject(
     wait
         Return once it is reverted and verified; `--no-wait` returns once it is active.
     """
+    from tasks.base.stopping import interruptible, stoppable
     from tasks.recordings.standing import the_one
 
     found = the_one(common.store_path(), run)
-    receipt = found.inject(kind, target, duration_s, intensity, placebo=placebo, wait=wait)
+    with stoppable(), interruptible():
+        receipt = found.inject(kind, target, duration_s, intensity, placebo=placebo, wait=wait, say=common.say)
     common.show(receipt, _receipt_line(receipt))
     return 0
 

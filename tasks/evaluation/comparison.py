@@ -10,6 +10,8 @@ from typing import Any
 from tasks.evaluation.intervals import holm
 from tasks.evaluation.result import DetectorResult
 
+LEVEL = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -44,6 +46,18 @@ def compare(results: Sequence[DetectorResult]) -> tuple[Pair, ...]:
         Pair(pair.first, pair.second, pair.only_first, pair.only_second, pair.p, None if pair.p is None else p)
         for pair, p in zip(raw, adjusted, strict=True)
     )
+
+
+def differing(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence on the pairs whose adjusted p-value is at most .05, or that there is none; nothing without pairs."""
+    if not pairs:
+        return []
+    method = f"exact sign test, Holm over {len(pairs)} pair{'' if len(pairs) == 1 else 's'}"
+    found = [pair for pair in pairs if pair.p_holm is not None and pair.p_holm <= LEVEL]
+    if not found:
+        return [f"no two detectors differ at the 5 % level ({method})"]
+    named = (sorted(((p.only_first, p.first), (p.only_second, p.second)), reverse=True) for p in found)
+    return [f"these differ at the 5 % level ({method}): {', '.join(f'{better[1]} above {worse[1]}' for better, worse in named)}"]
 
 
 def _pair(first: DetectorResult, second: DetectorResult) -> Pair:

@@ -39,19 +39,6 @@ def clopper_pearson(successes: float, tries: float, confidence: float = 0.95) ->
     return Bounds(low, high)
 
 
-def wilson(successes: float, tries: float, confidence: float = 0.95) -> Bounds | None:
-    """Score interval of a proportion (Wilson, 1927): closer to its nominal coverage than the exact one; None without a try."""
-    if tries <= 0:
-        return None
-    from scipy import stats
-
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    share = successes / tries
-    centre = (share + z**2 / (2 * tries)) / (1 + z**2 / tries)
-    half = z / (1 + z**2 / tries) * math.sqrt(share * (1 - share) / tries + z**2 / (4 * tries**2))
-    return Bounds(max(0.0, centre - half), min(1.0, centre + half))
-
-
 def poisson(count: float, confidence: float = 0.95) -> Bounds:
     """
     Exact interval of the mean of a Poisson *count* (Garwood, 1936).

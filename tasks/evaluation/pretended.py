@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.trials import Outcome, Trial, Windows
+from tasks.evaluation.config import EvaluationConfig
 from tasks.evaluation.result import DetectorResult
+from tasks.evaluation.table import RANDOM, ScoredDetector, evaluate
+from tasks.evaluation.thresholds import Calibration
+from tasks.evaluation.truth import Truth
 
 KIND = "pretended"
+WINDOWS = 20
 
 
 def pretended_trials(
@@ -37,6 +45,39 @@ def like_chance(result: DetectorResult, random: DetectorResult) -> bool | None:
     if result.recall is None or random.recall_low is None or random.recall_high is None:
         return None
     return random.recall_low <= result.recall <= random.recall_high
+
+
+def aa_line(
+    name: str,
+    detectors: Sequence[ScoredDetector],
+    quiet: Truth,
+    settings: EvaluationConfig,
+    calibration: Calibration,
+    *,
+    seed: int,
+) -> str | None:
+    """
+    The A/A check on a fault-free recording, as a sentence; None where it is too short for any window.
+
+    Args:
+        name: Of the recording.
+        detectors: The row ``random`` must be among them.
+        quiet: The recording, without a trial.
+        settings: As for the real table.
+        calibration: As for the real table.
+        seed: Of the run.
+    """
+    apart_s, duration_s = 2 * quiet.grace_s, settings.buffer_s
+    count = min(WINDOWS, int((float(np.ptp(quiet.time_s)) - apart_s) / (2 * apart_s + duration_s)))
+    if count < 1:
+        return None
+    rng = np.random.default_rng([seed, count])
+    windows = pretended_trials(quiet.time_s, count=count, duration_s=duration_s, apart_s=apart_s, rng=rng)
+    results = evaluate(detectors, replace(quiet, trials=windows), settings, calibration, seed=seed).results
+    chance = next(row for row in results if row.name == RANDOM)
+    outside = [row.name for row in results if row.family != "floor" and like_chance(row, chance) is False]
+    said = f"outside what chance finds: {', '.join(outside)}" if outside else "every detector finds what chance finds"
+    return f"A/A check, {count} windows of {name} in which nothing was done: {said}"
 
 
 def _trial(name: str, start: float, duration_s: float) -> Trial:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.base.errors import RequirementError
 from tasks.evaluation.config import Requirement
 from tasks.evaluation.result import DetectorResult
 
@@ -28,18 +27,6 @@ def shortfall(results: Sequence[DetectorResult], wanted: Requirement | None) -> 
     if rate is None or rate > wanted.false_alarms_per_day:
         faults.append(f"false alarms a day are {_shown(rate)}, not {wanted.false_alarms_per_day:g} or less")
     return f"evaluation.require is not met by {wanted.detector}: {'; '.join(faults)}" if faults else None
-
-
-def check(results: Sequence[DetectorResult], wanted: Requirement | None) -> None:
-    """
-    Pass when *wanted* is met.
-
-    Raises:
-        RequirementError: It is not.
-    """
-    missing = shortfall(results, wanted)
-    if missing:
-        raise RequirementError(missing, next_step="look at the misses and false alarms in the report")
 
 
 def _shown(value: float | None) -> str:

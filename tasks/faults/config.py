@@ -40,6 +40,8 @@ class FaultsConfig(Strict):
     """Smallest share of placebos among all trials that the plan accepts."""
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     """How often the list of trials is gone through; the order is drawn anew each time."""
+    settle_limit_s: Seconds = 120.0
+    """Longest wait, after the quiet time, for witness and callers to be back inside the normal band; then no further fault is tried."""
     retry_not_injected: bool = True
     """Whether a fault that its witness did not show gets one more slot at the end."""
     trials: Annotated[tuple[TrialEntry, ...], Field(min_length=1, max_length=10_000, strict=False)]

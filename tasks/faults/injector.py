@@ -128,7 +128,9 @@ def _refuse_while_open(journal: Journal, request: FaultRequest, clock: Clock) ->
     view = journal.read()
     if request.id in view.entries:
         raise PreflightError(f"there was a fault {request.id} already; an id is used once")
-    for entry in view.entries.values():
+    for found in view.entries.values():
+        due = found.open and "unverified" not in found.events and found.over(clock)
+        entry = end_fault(journal, found, clock) if due else found  # due: its guard is about to end it, or is late
         if entry.open and ("unverified" in entry.events or entry.over(clock)):
             raise still_active([entry])
         if entry.open:

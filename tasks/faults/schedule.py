@@ -104,7 +104,7 @@ def length_s(planned: Sequence[PlannedTrial], config: FaultsConfig) -> float:
 
 
 def off_round(moment_s: float, rng: random.Random) -> float:
-    """A moment at most 1 s after *moment_s* that is at least 0.13 s away from a whole second, and 1 s after a whole minute."""
+    """A moment at most 2.3 s after *moment_s* that is at least 0.13 s away from a whole second, and 1 s after a whole minute."""
     whole = int(moment_s) + (1 if moment_s % 1 > 0.6 else 0)
     found = whole + rng.uniform(0.13, 0.87)
     while found < moment_s:

@@ -10,6 +10,7 @@ from tasks.app.model import App
 from tasks.app.smoke import smoke
 from tasks.base.clock import Clock
 from tasks.base.errors import PreflightError
+from tasks.base.mistakes import nearest
 from tasks.base.progress import Progress, Report
 from tasks.load.runner import LoadStatus
 from tasks.telemetry.samples import read_series
@@ -61,7 +62,8 @@ class Gate:
                 return
             if missing is not None and waited >= self.limit_s:
                 raise PreflightError(
-                    f"the recording cannot start: {missing} after {waited:.0f} s", next_step="mend that, or raise warmup_limit_s"
+                    f"after {waited:.0f} s the recording cannot start: {missing}",
+                    next_step="mend that (required_metrics of app and telemetry, load), or raise warmup_limit_s",
                 )
             clock.sleep(POLL_S)
 
@@ -73,6 +75,8 @@ class Gate:
             return "the load's requests get no answer"
         known = {one.name for one in read_series(self.samples)} if (self.samples / "samples").is_dir() else set()
         absent = [name for name in (*self.app.required_metrics, *self.required_metrics) if name not in known]
-        if absent:
-            return f"the required metric {absent[0]} has not arrived" + (f" (and {len(absent) - 1} more)" if len(absent) > 1 else "")
-        return None
+        if not absent:
+            return None
+        if len(absent) > 1:
+            return f"the required metrics {', '.join(absent)} have not arrived"
+        return f"the required metric {absent[0]} has not arrived{nearest(absent[0], known)}"

@@ -19,6 +19,7 @@ from tasks.faults.injector import revert_all
 from tasks.load.journey import shipped_folders
 from tasks.load.runner import LoadRun
 from tasks.recordings import finish
+from tasks.recordings.board import Board
 from tasks.recordings.deployment import Deployed, deploy, forget
 from tasks.recordings.evidence import Scene, callers_of
 from tasks.recordings.gate import Gate
@@ -51,6 +52,7 @@ class Recorder:
     clock: Clock = field(default_factory=SystemClock)
     kept: bool = False
     """Whether *folder* holds a readable recording, also after an exception."""
+    board: Board = field(init=False)
     _begun: dict[str, float] = field(default_factory=clocks)
     _start_wall_s: float | None = None
     _end_wall_s: float | None = None
@@ -60,6 +62,17 @@ class Recorder:
     _notes: list[str] = field(default_factory=list)
     _processes: dict[str, Any] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        entry = self.settings.entry
+        facts = {
+            "name": entry.name,
+            "role": entry.role,
+            "planned_s": measured_s(entry, self.settings.faults),
+            "folder": str(self.folder),
+        }
+        self.board = Board(self.state_dir, self.report, self.clock, facts)
+        self.report = self.board
 
     def run(self) -> dict[str, Any]:
         """
@@ -82,7 +95,7 @@ class Recorder:
             self._keep_what_there_is(app, error)
             raise
         with sheltered():
-            return self._close(app, ended_early=False)
+            return self._close(app, ended_early=not self._measured)
 
     def _keep_what_there_is(self, app: App, cause: BaseException) -> None:
         if self._start_wall_s is None:
@@ -164,9 +177,12 @@ class Recorder:
             if (restart := load.keep()) is not None:
                 self._notes.append(f"the load generator was {restart.why} and was started again")
 
+        self.board.load = load.status
         self._gate(deployed).pass_under_load(load.status, keep, self.clock, self.report)
         self._start_wall_s, start_mono_s = self.clock.wall_s(), self.clock.monotonic_s()
         trying = self._trying(app, deployed, keep)
+        self.board.trials, self.board.measured_since_s = trials, self._start_wall_s
+        self.board.tried = lambda: [trial.id for trial in trying.done]
         entry, faults = self.settings.entry, self.settings.faults
         try:
             if faults is None:
@@ -177,7 +193,9 @@ class Recorder:
             self._trials = trying.done
         self._end_wall_s = self.clock.wall_s()
         self.clock.sleep(TAIL_S)
-        self._measured = True
+        if trying.untried:
+            self._notes.append(trying.untried)
+        self._measured = not trying.untried
 
     def _trying(self, app: App, deployed: Deployed, keep: Any) -> Trying:
         features = judging_features(self.settings.telemetry.scrape.interval_s)
@@ -200,6 +218,7 @@ class Recorder:
             report=self.report,
             grace_s=grace_of(features.rate_window_s, features.grid_s),
             lag_s=telemetry.flush_s + telemetry.scrape.interval_s,
+            settle_limit_s=0.0 if self.settings.faults is None else self.settings.faults.settle_limit_s,
         )
 
     def _close(self, app: App, *, ended_early: bool) -> dict[str, Any]:

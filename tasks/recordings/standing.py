@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from tasks.base.clock import iso
 from tasks.base.errors import DocumentError, TidegaugeError
 from tasks.base.files import read_json, write_json
 from tasks.base.progress import Report
+from tasks.base.stopping import sheltered
 from tasks.cluster.config import LocalCluster
 from tasks.cluster.local import LocalHandle
 from tasks.cluster.local import leftovers as cluster_leftovers
 from tasks.cluster.local import take_down as cluster_take_down
 from tasks.cluster.remains import supervisor_of
 from tasks.faults.catalogue import KINDS, nearest
-from tasks.faults.injector import inject, open_faults, revert_all
+from tasks.faults.injector import ActiveFault, FaultReceipt, inject, open_faults, revert_all
 from tasks.faults.preflight import FaultRequest
 from tasks.recordings.deployment import deploy, forget, state_folder
 
@@ -45,11 +46,22 @@ class Standing:
         """Whether it belongs to a recording that is under way."""
         return self.address is None and supervisor_of(self.state_dir) is not None
 
-    def inject(self, kind: str, target: str, duration_s: float, intensity: float | None, *, placebo: bool, wait: bool) -> dict[str, Any]:
+    def inject(
+        self,
+        kind: str,
+        target: str,
+        duration_s: float,
+        intensity: float | None,
+        *,
+        placebo: bool,
+        wait: bool,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, Any]:
         """
         Inject one fault; the receipt as a JSON object with times in ISO 8601.
 
         Raises:
+            Cancelled: A signal came while it was waited for; the fault is reverted, as *say* was told.
             PreflightError: It was refused before anything was touched.
             FaultActiveError: It could not be verified that the fault is over.
         """
@@ -60,10 +72,20 @@ class Standing:
         request = FaultRequest(id=name, kind=kind, target=target, intensity=strength, duration_s=duration_s, placebo=placebo)
         fault = inject(LocalHandle.attach(self.state_dir), request)
         if wait:
-            return _with_times(asdict(fault.wait()))
+            return _with_times(asdict(_waited(fault, say)))
         entry = fault.entry()
         facts = {"acknowledged": entry.wall_s("acknowledged"), "requested": fault.requested, "revert_requested": None, "reverted": None}
         return _with_times({**asdict(request), **facts, "verified": False})
+
+
+def _waited(fault: ActiveFault, say: Callable[[str], None]) -> FaultReceipt:
+    try:
+        return fault.wait()
+    except BaseException:
+        with sheltered():
+            receipt = fault.revert()
+            say(f"{receipt.id}: {receipt.kind} on {receipt.target} is reverted and verified")
+        raise
 
 
 def _with_times(receipt: dict[str, Any]) -> dict[str, Any]:

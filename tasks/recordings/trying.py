@@ -16,9 +16,8 @@ from tasks.faults.surface import FaultSurface
 from tasks.recordings.evidence import Scene
 from tasks.recordings.judging import judged_one, spans_of
 
-SETTLE_LIMIT_S = 60.0
-"""Longest wait for witness and callers to be back inside the normal band; the next trial's note says when it was not enough."""
 POLL_S = 0.25
+STUCK = "not back to normal"
 
 
 @dataclass(slots=True)
@@ -35,10 +34,18 @@ class Trying:
     grace_s: float
     lag_s: float
     """How far the scene may be behind: the flush interval and a scrape."""
+    settle_limit_s: float
+    """Longest wait, after the quiet time, for a return to normal."""
     done: list[Trial] = field(default_factory=list)
+    untried: str = ""
+    """Why the rest of the plan was not tried; empty: all of it was."""
 
     def walk(self, planned: Sequence[PlannedTrial], start_mono_s: float, *, retry: bool) -> None:
-        """Try every fault of *planned*; with *retry*, one more slot at the end for what was not injected."""
+        """
+        Try every fault of *planned*; with *retry*, one more slot at the end for what was not injected.
+
+        After a fault that does not come back to normal nothing further is tried: what followed could be its doing.
+        """
         waiting = list(planned)
         number, behind_s = len(planned), 0.0
         while waiting:
@@ -49,6 +56,9 @@ class Trying:
             over_s = self.clock.monotonic_s()
             self.done.append(self.settle(trial, over_s + plan.quiet_s, plan))
             last = self.done[-1]
+            if STUCK in last.note and waiting:
+                self.untried = f"{', '.join(one.id for one in waiting)} not tried: {last.id} ({last.kind} on {last.target}) was {STUCK}"
+                return
             if retry and last.outcome is Outcome.NOT_INJECTED and number < 2 * len(planned) and plan in planned:
                 number += 1
                 waiting.append(again(plan, number, 0.0))
@@ -98,13 +108,13 @@ class Trying:
 
     def settle(self, trial: Trial, quiet_until_s: float, plan: PlannedTrial) -> Trial:
         """
-        Wait for the quiet time, then until witness and callers are back inside the normal band, at most a minute more.
+        Wait for the quiet time, then until witness and callers are back inside the normal band, at most ``settle_limit_s`` more.
 
         Returns:
             The trial as the live data show it: good enough to decide about a retry; the final word is spoken on the whole recording.
         """
         self.hold(quiet_until_s, f"quiet after {plan.id}", plan)
-        limit_s = self.clock.monotonic_s() + SETTLE_LIMIT_S
+        limit_s = self.clock.monotonic_s() + self.settle_limit_s
         while True:
             scene = self.scene()
             seen = trial if scene is None else judged_one(scene, trial, spans_of(self.done, self.grace_s), self.grace_s)
@@ -112,7 +122,7 @@ class Trying:
             if calm or trial.windows.acknowledged is None:
                 return replace(seen, note=trial.note)
             if self.clock.monotonic_s() > limit_s:
-                return replace(seen, note="; ".join(filter(None, (trial.note, "not back to normal within a minute"))))
+                return replace(seen, note="; ".join(filter(None, (trial.note, f"{STUCK} {self.settle_limit_s:g} s after its quiet time"))))
             self.hold(self.clock.monotonic_s() + 1.0, f"waiting until {plan.target} is back to normal", plan)
 
     def _calm(self, scene: Scene, trial: Trial) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tasks.base.errors import RequirementError
 from tasks.base.trials import Outcome
 from tasks.evaluation.alarms import alarms
 from tasks.evaluation.chance import average, random_row
@@ -17,7 +17,7 @@ from tasks.evaluation.config import EvaluationConfig, Requirement
 from tasks.evaluation.detector import detection_limits, evaluate_detector
 from tasks.evaluation.power import apart, power
 from tasks.evaluation.pretended import like_chance, pretended_trials
-from tasks.evaluation.requirement import check, shortfall
+from tasks.evaluation.requirement import shortfall
 from tasks.evaluation.result import RecallBy, failed
 from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
@@ -256,12 +256,8 @@ def test_a_requirement_is_met_or_says_what_is_missing(faults, wanted, missing):
     rows = [_judge(scores(high=((53, 60), (240, 243))), faults)]
     rule = wanted and Requirement(detector=wanted[0], recall=wanted[1], false_alarms_per_day=wanted[2])
 
-    if missing is None:
-        check(rows, rule)
-        assert shortfall(rows, rule) is None
-    else:
-        with pytest.raises(RequirementError, match=missing):
-            check(rows, rule)
+    said = shortfall(rows, rule)
+    assert said is None if missing is None else re.search(missing, said or "")
 
 
 def test_an_undefined_figure_meets_no_requirement():

@@ -18,11 +18,10 @@ from tasks.base.errors import DocumentError, LockedError, PreflightError
 from tasks.base.process import ProcessId
 from tasks.telemetry.certificate import certify
 from tasks.telemetry.chunks import ChunkWriter
-from tasks.telemetry.gate import require_metrics
 from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.runner import Collector
 from tasks.telemetry.samples import read_samples, read_series
-from tasks.telemetry.series import Role, Series
+from tasks.telemetry.series import Role
 from tasks.telemetry.source import TelemetrySource
 from tasks.telemetry.targets import Target
 from tests.telemetry.exporters import ok, serving
@@ -211,14 +210,3 @@ def test_the_collector_dies_with_its_owner(tmp_path: Path) -> None:
     owner.stdout.close()
 
     until(lambda: not collector.alive())
-
-
-def test_a_required_metric_that_never_came_is_named() -> None:
-    """The nearest name that is there is told, with what to do."""
-    series = [Series(number, name, "a", "service", {}) for number, name in enumerate(("request_duration_seconds_count", "up"))]
-
-    require_metrics(series, ["up"])
-    with pytest.raises(
-        PreflightError, match=r"no target exposes request_duration_second_count \(did you mean request_duration_seconds_count\?\)"
-    ):
-        require_metrics(series, ["up", "request_duration_second_count"])
