@@ -27,7 +27,7 @@ Start with `tidegauge init`, or with the shipped demo: `tidegauge run configs/de
 
 def build() -> App:
     """The command tree."""
-    app = App(name="tidegauge", help=HELP, help_format="markdown", version=tidegauge.__version__, result_action="return_value")
+    app = App(name="tidegauge", help=HELP, help_format="plaintext", version=tidegauge.__version__, result_action="return_value")
     for module in (documents, running, evaluation, shop, runs, detectors, serving, doctor):
         module.register(app)
     return app

@@ -40,7 +40,7 @@ def _recording(one: PlannedRecording, curve: Curve) -> list[str]:
 def _bars(curve: Curve, one: PlannedRecording, step: float) -> str:
     peak = max(one.users_peak, 1e-9)
     places = [one.warmup_s + (index + 0.5) * step for index in range(WIDTH)]
-    return "".join(BARS[round(8 * min(1.0, float(curve.at(place)) / peak))] for place in places)
+    return "".join(BARS[round(8 * min(1.0, curve.at(place) / peak))] for place in places)
 
 
 def _marks(one: PlannedRecording, step: float) -> str:

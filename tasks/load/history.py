@@ -93,13 +93,9 @@ def _between(last: int, following: int, plan: GeneratorPlan, reader: RawReader) 
     if following - last > LONGEST_HOLE_S:
         raise StorageError(f"the load's clock jumped by {(following - last) // 3600} hours", next_step=f"see {reader.out}")
     curve = plan.line.curve()
-    seconds = np.arange(last + 1, following)
-    start_s = seconds - reader.starts[0]["origin_wall_s"] + plan.offset_s
-    users = curve.mean(start_s, start_s + 1.0)
-    return [
-        RawSecond(int(second), users_planned=float(present), journeys_planned=float(present) * plan.rate_per_user_per_s)
-        for second, present in zip(seconds, users, strict=True)
-    ]
+    origin_s = reader.starts[0]["origin_wall_s"] - plan.offset_s
+    users = {second: curve.mean(second - origin_s, second + 1.0 - origin_s) for second in range(last + 1, following)}
+    return [RawSecond(second, users_planned=mean, journeys_planned=mean * plan.rate_per_user_per_s) for second, mean in users.items()]
 
 
 def _restarts(spans: dict[int, tuple[int, int]]) -> list[tuple[int, int]]:

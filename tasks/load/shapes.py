@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tasks.base.errors import DocumentError
 from tasks.load.config import Constant, Csv, DayNight, FlashCrowd, Ramp, Shape, Steps
@@ -31,39 +30,44 @@ class Curve:
     users: tuple[float, ...]
     held: bool
     period_s: float | None = None
+    _before: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """User seconds from the start until each point."""
 
-    def at(self, moments_s: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Users at *moments_s* (any shape); 0 before the start."""
-        moments = np.asarray(moments_s, dtype=np.float64)
-        folded = moments if self.period_s is None else np.mod(moments, self.period_s)
-        times, users = np.array(self.times_s), np.array(self.users)
-        if self.held:
-            found = users[np.clip(np.searchsorted(times, folded, side="right") - 1, 0, len(users) - 1)]
-        else:
-            found = np.interp(folded, times, users)
-        return np.where(moments < 0, 0.0, found)
+    def __post_init__(self) -> None:
+        pieces = zip(pairwise(self.times_s), pairwise(self.users), strict=True)
+        areas = ((end - start) * (low if self.held else (low + high) / 2) for (start, end), (low, high) in pieces)
+        object.__setattr__(self, "_before", tuple(accumulate(areas, initial=0.0)))
 
-    def integral(self, moments_s: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """User seconds from the start until *moments_s* (any shape), exact; 0 before the start."""
-        moments = np.maximum(np.asarray(moments_s, dtype=np.float64), 0.0)
+    def at(self, moment_s: float) -> float:
+        """Users at *moment_s*; 0 before the start."""
+        if moment_s < 0:
+            return 0.0
+        return self._height(moment_s if self.period_s is None else moment_s % self.period_s)
+
+    def integral(self, moment_s: float) -> float:
+        """User seconds from the start until *moment_s*, exact; 0 before the start."""
+        if moment_s <= 0:
+            return 0.0
         if self.period_s is None:
-            return self._once(moments)
-        turns, rest = np.divmod(moments, self.period_s)
-        return np.asarray(turns * self._once(np.array(self.period_s)) + self._once(rest), dtype=np.float64)
+            return self._area(moment_s)
+        turns, rest = divmod(moment_s, self.period_s)
+        return turns * self._area(self.period_s) + self._area(rest)
 
-    def _once(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
-        times, users = np.array(self.times_s), np.array(self.users)
-        widths = np.diff(times)
-        areas = users[:-1] * widths if self.held else (users[:-1] + users[1:]) / 2 * widths
-        before = np.concatenate(([0.0], np.cumsum(areas)))
-        place = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, len(times) - 1)
-        left = moments - times[place]
-        height = users[place] if self.held else (users[place] + np.interp(moments, times, users)) / 2
-        return np.asarray(before[place] + left * height, dtype=np.float64)
+    def mean(self, start_s: float, end_s: float) -> float:
+        """Mean users between *start_s* and *end_s*, which is later."""
+        return (self.integral(end_s) - self.integral(start_s)) / (end_s - start_s)
 
-    def mean(self, start_s: NDArray[np.float64] | float, end_s: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Mean users between *start_s* and *end_s* (any shape, end after start)."""
-        return np.asarray((self.integral(end_s) - self.integral(start_s)) / (np.asarray(end_s) - np.asarray(start_s)), dtype=np.float64)
+    def _height(self, moment_s: float) -> float:
+        place = bisect_right(self.times_s, moment_s) - 1
+        if self.held or place + 1 >= len(self.times_s):
+            return self.users[place]
+        start, end = self.times_s[place], self.times_s[place + 1]
+        return self.users[place] + (self.users[place + 1] - self.users[place]) * (moment_s - start) / (end - start)
+
+    def _area(self, moment_s: float) -> float:
+        place = bisect_right(self.times_s, moment_s) - 1
+        height = self.users[place] if self.held else (self.users[place] + self._height(moment_s)) / 2
+        return self._before[place] + (moment_s - self.times_s[place]) * height
 
     @property
     def peak(self) -> float:
@@ -73,7 +77,7 @@ class Curve:
 
 def planned_journeys(curve: Curve, rate_per_user_per_s: float, start_s: float, end_s: float) -> float:
     """Journeys that should start between *start_s* and *end_s*: user seconds x rate."""
-    return float(curve.integral(end_s) - curve.integral(start_s)) * rate_per_user_per_s
+    return (curve.integral(end_s) - curve.integral(start_s)) * rate_per_user_per_s
 
 
 def curve_of(shape: Shape, folders: Sequence[Path] = ()) -> Curve:
@@ -99,8 +103,8 @@ def curve_of(shape: Shape, folders: Sequence[Path] = ()) -> Curve:
             return _cosine(shape)
         case FlashCrowd():
             low, high = float(shape.users), float(shape.peak_users)
-            marks = np.cumsum([0.0, shape.at_s, shape.rise_s, shape.hold_s, shape.fall_s])
-            return Curve(tuple(map(float, marks)), (low, low, high, high, low), held=False)
+            marks = tuple(accumulate((0.0, shape.at_s, shape.rise_s, shape.hold_s, shape.fall_s)))
+            return Curve(marks, (low, low, high, high, low), held=False)
         case Csv():
             return _tabled(shape, folders)
 

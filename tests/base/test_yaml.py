@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.base.errors import DocumentError
-from tasks.base.yaml_source import dotted, parse_source, parse_value, read_source, undotted
+from tasks.base.shipped import shipped
+from tasks.base.yaml_source import _carefully, _quickly, dotted, parse_source, parse_value, read_source, undotted
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,39 @@ def test_what_is_no_plain_file_is_not_read(name):
 
     with pytest.raises(DocumentError):
         read_source(Path(name))
+
+
+EVERY_FILE = sorted([*shipped("").rglob("*.yaml"), *(Path(__file__).parents[1] / "document" / "zoo").glob("*.yaml")])
+
+
+def agree(text: str) -> None:
+    """Where the quick parser gives an answer, it is the careful one's: values, places and mistakes."""
+    quick = _quickly(text)
+    if quick is None:
+        return
+    careful = _carefully(text, "x.yaml", "experiment")
+    assert quick[1] == careful[1]
+    assert quick[0].marks == careful[0].marks
+    assert quick[0].wrong == careful[0].wrong
+
+
+@pytest.mark.parametrize("path", EVERY_FILE, ids=lambda path: path.name)
+def test_both_parsers_read_a_file_alike(path):
+    """Shipped documents and bad ones; one that is not UTF-8 is read by neither."""
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return
+    agree(text)
+
+
+@given(
+    st.lists(st.sampled_from(["a: 1", "b: no", "- x", "  c: [1, 2]", "  - {d: e}", "# f", "'g': \"h\"", "i: |", "  text", ""]), max_size=8)
+)
+def test_both_parsers_read_lines_alike(lines):
+    """Whatever the lines say together."""
+    text = "\n".join(lines)
+    try:
+        agree(text)
+    except DocumentError:
+        pytest.fail(f"only the quick parser reads {text!r}")

@@ -100,7 +100,7 @@ class State:
     def _facts(self, second: int, cpu_ratio: float) -> dict:
         start_s = second - time.time() + self.load_s()
         first_s, end_s = max(start_s, PLAN.offset_s), min(start_s + 1.0, END_S)
-        area = float(CURVE.integral(end_s) - CURVE.integral(first_s)) if end_s > first_s else 0.0
+        area = CURVE.integral(end_s) - CURVE.integral(first_s) if end_s > first_s else 0.0
         return {
             "users_planned": round(area / (end_s - first_s), 3) if end_s > first_s else 0.0,
             "users_present": self.users_present,
@@ -140,7 +140,7 @@ class Planned(LoadTestShape):
         while moment_s < END_S and not STATE.closing:
             gevent.sleep(max(0.0, moment_s - STATE.load_s()))
             STATE.tick_s = moment_s
-            wanted = math.floor(float(CURVE.at(moment_s + 0.5)) + 0.5)
+            wanted = math.floor(CURVE.at(moment_s + 0.5) + 0.5)
             if wanted != users or STATE.runner.user_count < wanted:  # users who were leaving when more were wanted are replaced
                 STATE.runner.start(wanted, spawn_rate=max(1.0, CURVE.peak))
             users = wanted
