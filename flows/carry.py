@@ -108,9 +108,8 @@ def close(store: Store, record: RunRecord) -> str:
     """End the record with the run's tables and exit code, and show them in Prefect; the run's id."""
     numbers = numbers_of(store, record.body["artifacts"])
     whole = complete(store, record.body["artifacts"])
-    code, error = (
-        (0, None) if whole else (IncompleteError.exit_code, "a recording has gaps; `tidegauge runs show latest --gaps` lists them")
-    )
+    why = f"a recording is incomplete; `tidegauge runs show {record.run} --gaps` says why"
+    code, error = (0, None) if whole else (IncompleteError.exit_code, why)
     missed = numbers["shortfall"]
     if whole and missed:
         code, error = RequirementError.exit_code, missed

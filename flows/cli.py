@@ -35,19 +35,19 @@ def build() -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
-    tokens = list(sys.argv[1:] if argv is None else argv)
+    app, tokens = build(), list(sys.argv[1:] if argv is None else argv)
     json = wants_json(tokens)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows another one
     try:
-        result = build()(tokens, exit_on_error=False, print_error=False)
+        result = app(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:  # `tidegauge ... | head`: whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
         return 128 + signal.SIGPIPE
     except CycloptsError as error:
-        return fail(DocumentError(str(error), next_step=f"tidegauge {_command(tokens)}--help"), json)
+        return fail(DocumentError(str(error), next_step=f"tidegauge {_command(app, tokens)}--help"), json)
     except TidegaugeError as error:
         code = fail(error, json)
         return error.code if isinstance(error, Cancelled) else code
@@ -61,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _command(tokens: Sequence[str]) -> str:
-    words = [token for token in tokens if token.isalpha()]
-    return f"{words[0]} " if words else ""
+def _command(app: App, tokens: Sequence[str]) -> str:
+    """The command that *tokens* begin with, with a space after it; empty where they name none."""
+    return f"{tokens[0]} " if tokens and tokens[0] in tuple(app) else ""
 
 
 if __name__ == "__main__":

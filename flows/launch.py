@@ -1,6 +1,7 @@
 """Starting a flow from the command line; imported only once the Prefect server is chosen."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -103,9 +104,17 @@ def _announce(document: Experiment, store: Store, refresh: frozenset[str], requi
 
 def _record(state: Any, store: Store) -> dict[str, Any]:
     if state.is_cancelled():
-        run = state.data if isinstance(state.data, str) else Runs(store).ids()[-1]
-        raise Cancelled(int(Runs(store).read(run)["exit_code"]) - 128)
+        raise Cancelled(_signal_of(Runs(store)))
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result if isinstance(result, TidegaugeError) else RuntimeError(f"{type(result).__name__}: {result}") from result
     return Runs(store).read(str(result))
+
+
+def _signal_of(runs: Runs) -> int:
+    """The signal that ended this process's run, by its record; SIGTERM when it left none: then Prefect itself was told to stop."""
+    for run in reversed(runs.ids()):
+        record = runs.read(run)
+        if record["process"] and record["process"]["pid"] == os.getpid():
+            return int(record["exit_code"] or 128 + signal.SIGTERM) - 128
+    return signal.SIGTERM

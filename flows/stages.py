@@ -76,8 +76,7 @@ class Stages:
     def featurize(self, entry: RecordingEntry, recording: str, columns: str | None) -> Job:
         """Samples to matrix; *columns* is the training matrix that fixes which columns there are."""
         inputs = {"recording": recording} | ({} if columns is None else {"columns": columns})
-        settings = self._features() | {"role": entry.role}
-        return computed(CODE["featurize"], **self._common(f"featurize:{entry.name}", "matrix"), inputs=inputs, settings=settings)
+        return computed(CODE["featurize"], **self._common(f"featurize:{entry.name}", "matrix"), inputs=inputs, settings=self._features())
 
     def train(self, detector: Any, matrices: Mapping[str, str]) -> Job:
         """Fit one detector on the training matrices."""

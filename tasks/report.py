@@ -234,6 +234,11 @@ def run_object(found: Gathering) -> dict[str, Any]:
     }
 
 
+def recording_notes(found: Gathering) -> list[str]:
+    """What each recorder had to say: faults that were not tried, a generator that was started again."""
+    return [f"recording {name}: {note}" for name in found.recordings for note in found.facts(name)["notes"]]
+
+
 def gather(job: Job, store: Store) -> model.ReportData:
     """Everything on the page."""
     found = Gathering(job, store)
@@ -251,7 +256,7 @@ def gather(job: Job, store: Store) -> model.ReportData:
         false_alarms=false_alarms(found, trials),
         lineage=lineage(found),
         sources=sources,
-        notes=tuple(model.Note(text) for text in evaluation["notes"][1:]),
+        notes=tuple(model.Note(text) for text in (*evaluation["notes"][1:], *recording_notes(found))),
         power=evaluation["power"]["line"],
         budget_per_day=evaluation["budget_per_day"],
         edges=tuple((caller, callee) for caller, callee in first["edges"]),

@@ -83,8 +83,13 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
         artifact = store.open(Ref.parse(text))
         facts = read_json(artifact.file("recording.json"))
         holes, degraded = read_json(artifact.file("gaps.json"))["gaps"], read_json(artifact.file("degraded.json"))
-        value[facts["name"]] = {"status": facts["status"], "gaps": holes, "degraded": degraded, "certificate": facts["certificate"]}
+        value[facts["name"]] = {
+            **{name: facts[name] for name in ("status", "notes", "certificate")},
+            "gaps": holes,
+            "degraded": degraded,
+        }
         lines.append(f"{facts['name']}: {facts['status']}, {len(holes)} gaps, {len(degraded)} degraded seconds")
+        lines += [f"  {note}" for note in facts["notes"]]
         lines += [
             f"  gap of {gap['target'] or 'all targets'} from {gap['start']} to {gap['end']}, {gap['missing']} scrapes" for gap in holes
         ]

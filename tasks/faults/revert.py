@@ -7,6 +7,7 @@ proxy has no rule of it. Everything is read from the journal entry, ``/proc`` an
 
 from __future__ import annotations
 
+import random
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tasks.faults.rule_socket import ProxyAbsent, ProxySilent, RuleSocket
 PATIENCE_S = 6.0
 POLITE_TRIES = 12
 PAUSE_S = 0.05
+CALM_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +130,20 @@ def revert(entry: JournalEntry, state_dir: Path, clock: Clock, *, patience_s: fl
     """
     End the fault of *entry* and look whether it is over; try again for *patience_s*.
 
-    Actuators are asked first and killed when they do not go within half a second. After steps were taken, two looks in a row
-    must find nothing. Never raises: what cannot be done is
-    named in the result.
+    Actuators are asked first and killed when they do not go within half a second. After steps were taken, several looks in a
+    row, unevenly apart, must find nothing: guard and injector may both be at it, and whoever stops a service again and again
+    must not slip between the other's step and our look. Never raises: what cannot be done is named in the result.
     """
     end, tries, calm = clock.monotonic_s() + patience_s, 0, 0
     while True:
         found = observe(entry, state_dir, clock)
         steps = plan_revert(entry, found, polite=tries < POLITE_TRIES)
         calm = 0 if steps else calm + 1
-        if calm > (tries > 0):
+        if calm >= (CALM_LOOKS if tries else 1):
             return Reverted(verified=True, tries=tries)
         if clock.monotonic_s() >= end:
             return Reverted(verified=False, tries=tries, left=(*map(str, steps), *filter(None, [found.trouble])))
         for step in steps:
             take(step, state_dir)
         tries += bool(steps)
-        clock.sleep(PAUSE_S)
+        clock.sleep(PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 -- out of step with others, no secret

@@ -11,7 +11,7 @@ from typing import Any
 from tasks.app.config import AppConfig
 from tasks.app.files import app_of
 from tasks.base.clock import iso
-from tasks.base.errors import DocumentError, TidegaugeError
+from tasks.base.errors import Cancelled, DocumentError, TidegaugeError
 from tasks.base.files import read_json, write_json
 from tasks.base.progress import Report
 from tasks.base.stopping import sheltered
@@ -22,6 +22,7 @@ from tasks.cluster.local import take_down as cluster_take_down
 from tasks.cluster.remains import supervisor_of
 from tasks.faults.catalogue import KINDS, nearest
 from tasks.faults.injector import ActiveFault, FaultReceipt, inject, open_faults, revert_all
+from tasks.faults.journal import Journal
 from tasks.faults.preflight import FaultRequest
 from tasks.recordings.deployment import deploy, forget, state_folder
 
@@ -70,21 +71,25 @@ class Standing:
         strength = KINDS[kind].default_intensity if intensity is None else intensity
         name = f"{kind.replace('_', '-')}-{secrets.token_hex(3)}"
         request = FaultRequest(id=name, kind=kind, target=target, intensity=strength, duration_s=duration_s, placebo=placebo)
-        fault = inject(LocalHandle.attach(self.state_dir), request)
-        if wait:
-            return _with_times(asdict(_waited(fault, say)))
+        try:
+            fault = inject(LocalHandle.attach(self.state_dir), request)
+            if wait:
+                return _with_times(asdict(_waited(fault)))
+        except Cancelled:
+            if (entry := Journal(self.state_dir).entry(name)) is not None and not entry.open:
+                say(f"{name}: {kind} on {target} is reverted and verified")
+            raise
         entry = fault.entry()
         facts = {"acknowledged": entry.wall_s("acknowledged"), "requested": fault.requested, "revert_requested": None, "reverted": None}
         return _with_times({**asdict(request), **facts, "verified": False})
 
 
-def _waited(fault: ActiveFault, say: Callable[[str], None]) -> FaultReceipt:
+def _waited(fault: ActiveFault) -> FaultReceipt:
     try:
         return fault.wait()
     except BaseException:
         with sheltered():
-            receipt = fault.revert()
-            say(f"{receipt.id}: {receipt.kind} on {receipt.target} is reverted and verified")
+            fault.revert()
         raise
 
 

@@ -37,7 +37,7 @@ load:
 recordings:
   - {{name: {first}, warmup_s: 3}}
   - {{name: {second}, warmup_s: 3}}
-  - {{name: calibration, role: calibration, duration_s: 9, warmup_s: 3}}
+  - {{name: calibration, role: calibration, duration_s: 13, warmup_s: 3}}
 faults:
   before_s: 14
   duration_s: {fault_s}
@@ -50,7 +50,7 @@ detectors: [robust_z]
 evaluation: {{profile: short}}
 ranking: {{profile: short}}
 """
-FAULTS, TRAINING = "faults, role: faults", "training, role: training, duration_s: 9"
+FAULTS, TRAINING = "faults, role: faults", "training, role: training, duration_s: 13"
 CANARIES = {
     "AWS_SECRET_ACCESS_KEY": "canary-aws-5d1f7c",
     "KUBE_TOKEN": "canary-kube-93ab10",
@@ -249,7 +249,7 @@ def test_killed_load_and_killed_flow(ledger, tmp_path, server):
     the environment are nowhere in what either wrote.
     """
     load, flow = ledger.begin(row=29, fault="kill -9 of Locust"), ledger.begin(row=30, fault="kill -9 of the flow")
-    runner = start(tmp_path / "resumed", first=TRAINING.replace("9", "25"), second=FAULTS, fault_s=8, PREFECT_API_URL=server)
+    runner = start(tmp_path / "resumed", first=TRAINING.replace("13", "25"), second=FAULTS, fault_s=8, PREFECT_API_URL=server)
     try:
         raw = "staging/*/load/raw-000001.jsonl"
         runner.until(lambda: any(len(path.read_text().splitlines()) > 10 for path in runner.store.root.glob(raw)), "no load")

@@ -349,7 +349,13 @@ def test_metacharacters_reach_ones_own_programs_as_they_are(ledger, home, rng):
     app = {"kind": "own-app", "entry": "web", "services": [service]}
     journeys = [{"name": "look", "requests": [{"method": "GET", "path": "/"}]}]
     load = {"users": {"shape": "constant", "users": 1}, "journeys": journeys}
-    document = {"version": 1, "name": "nasty", "app": app, "load": load, "recordings": [{"name": "t", "role": "training", "duration_s": 5}]}
+    document = {
+        "version": 1,
+        "name": "nasty",
+        "app": app,
+        "load": load,
+        "recordings": [{"name": "t", "role": "training", "duration_s": 15}],
+    }
     path = home / "work" / "nasty.yaml"
     path.write_text(json.dumps(document, ensure_ascii=False))
     store = home / "work" / "a 'store'; touch canary"
