@@ -10,12 +10,8 @@ from prefect.exceptions import TerminationSignal
 from flows.carry import REQUEST, Extent, Request
 from flows.checks import disk
 from flows.document import Experiment
-from flows.evaluate import evaluate_document
-from flows.experiment import experiment
-from flows.record import record
 from flows.stages import Stages
 from flows.timeline import timeline
-from flows.train import train
 from tasks.artifacts.jobs import look_up
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
@@ -63,14 +59,7 @@ def launch(
     stop_if_asked()
     token = REQUEST.set(request)
     try:
-        if extent == "again":
-            state = evaluate_document(str(request.parent), document, sorted(refresh), return_state=True)
-        elif extent == "everything":
-            state = experiment(document, require_cached, sorted(refresh), return_state=True)
-        elif extent == "train":
-            state = train(document, require_cached, sorted(refresh), return_state=True)
-        else:
-            state = record(document, sorted(refresh), return_state=True)
+        state = _flow(extent, document, sorted(refresh), require_cached, request)
     except TerminationSignal as error:  # it came while Prefect, not a stage, was at work
         raise Cancelled(error.signal) from error
     finally:
@@ -78,6 +67,25 @@ def launch(
         with sheltered():
             drain()
     return _record(state, store)
+
+
+def _flow(extent: Extent, document: Experiment, refresh: list[str], require_cached: bool, request: Request) -> Any:
+    """Run the flow of *extent*; its state. Each is imported alone: Prefect makes the form of a flow when it is defined."""
+    if extent == "again":
+        from flows.evaluate import evaluate_document
+
+        return evaluate_document(str(request.parent), document, refresh, return_state=True)
+    if extent == "everything":
+        from flows.experiment import experiment
+
+        return experiment(document, require_cached, refresh, return_state=True)
+    if extent == "train":
+        from flows.train import train
+
+        return train(document, require_cached, refresh, return_state=True)
+    from flows.record import record
+
+    return record(document, refresh, return_state=True)
 
 
 def drain() -> None:
