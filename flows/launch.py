@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -16,11 +17,13 @@ from tasks.artifacts.jobs import look_up
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, PreflightError, TidegaugeError
+from tasks.base.model import without_descriptions
 from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.record import acceptance
 from tasks.recordings.length import planned_s
 
 DRAIN_S = 10.0
+FLOW_OF: dict[Extent, str] = {"record": "record", "train": "train", "everything": "experiment", "again": "evaluate"}
 
 
 def misses(document: Experiment, store: Store, refresh: frozenset[str] = frozenset()) -> list[tuple[str, str, float]]:
@@ -71,21 +74,13 @@ def launch(
 
 def _flow(extent: Extent, document: Experiment, refresh: list[str], require_cached: bool, request: Request) -> Any:
     """Run the flow of *extent*; its state. Each is imported alone: Prefect makes the form of a flow when it is defined."""
+    with without_descriptions():
+        module = import_module(f"flows.{FLOW_OF[extent]}")
     if extent == "again":
-        from flows.evaluate import evaluate_document
-
-        return evaluate_document(str(request.parent), document, refresh, return_state=True)
-    if extent == "everything":
-        from flows.experiment import experiment
-
-        return experiment(document, require_cached, refresh, return_state=True)
-    if extent == "train":
-        from flows.train import train
-
-        return train(document, require_cached, refresh, return_state=True)
-    from flows.record import record
-
-    return record(document, refresh, return_state=True)
+        return module.evaluate_document(str(request.parent), document, refresh, return_state=True)
+    if extent == "record":
+        return module.record(document, refresh, return_state=True)
+    return getattr(module, FLOW_OF[extent])(document, require_cached, refresh, return_state=True)
 
 
 def drain() -> None:

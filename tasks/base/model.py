@@ -5,11 +5,26 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+
+_described: ContextVar[bool] = ContextVar("described", default=True)
+
+
+@contextmanager
+def without_descriptions() -> Iterator[None]:
+    """Make schemas without their texts inside: where nobody will read a form, reading the source of every section is for nothing."""
+    token = _described.set(False)
+    try:
+        yield
+    finally:
+        _described.reset(token)
 
 
 class Strict(BaseModel):
@@ -26,6 +41,8 @@ class Strict(BaseModel):
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The schema, with a description of each setting."""
         schema = handler(core_schema)
+        if not _described.get():
+            return schema
         settings = handler.resolve_ref_schema(schema).get("properties", {})
         for name, text in _texts(cls).items():
             if name in settings:
