@@ -31,8 +31,8 @@ class Board:
     load: Callable[[], LoadStatus] | None = None
     measured_since_s: float | None = None
     """Wall time at which the recording began to count."""
-    tried: Callable[[], Sequence[str]] = tuple
-    """Ids of the trials that are over."""
+    begun: Sequence[str] = ()
+    """Ids of the trials that were begun."""
     _written_s: float = field(default=-EVERY_S)
 
     def __call__(self, progress: Progress) -> None:
@@ -45,8 +45,8 @@ class Board:
         write_json(self.state_dir / FILE, self._said(progress))
 
     def _said(self, progress: Progress) -> dict[str, Any]:
-        over, since = set(self.tried()), self.measured_since_s
-        waiting = next((trial for trial in self.trials if trial.id not in over), None)
+        since = self.measured_since_s
+        waiting = next((trial for trial in self.trials if trial.id not in self.begun), None)
         return {
             **self.facts,
             "stage": progress.stage,

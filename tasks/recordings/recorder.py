@@ -182,7 +182,7 @@ class Recorder:
         self._start_wall_s, start_mono_s = self.clock.wall_s(), self.clock.monotonic_s()
         trying = self._trying(app, deployed, keep)
         self.board.trials, self.board.measured_since_s = trials, self._start_wall_s
-        self.board.tried = lambda: [trial.id for trial in trying.done]
+        self.board.begun = trying.begun
         entry, faults = self.settings.entry, self.settings.faults
         try:
             if faults is None:

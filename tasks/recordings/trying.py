@@ -37,6 +37,8 @@ class Trying:
     settle_limit_s: float
     """Longest wait, after the quiet time, for a return to normal."""
     done: list[Trial] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+    """Ids of the trials that were begun."""
     untried: str = ""
     """Why the rest of the plan was not tried; empty: all of it was."""
 
@@ -80,6 +82,7 @@ class Trying:
             id=plan.id, kind=plan.kind, target=plan.target, intensity=plan.intensity, duration_s=plan.duration_s, placebo=plan.placebo
         )
         requested = self.clock.wall_s()
+        self.begun.append(plan.id)
         trial = Trial(plan.id, plan.kind, plan.target, plan.intensity, plan.placebo, plan.duration_s, Windows(requested))
         try:
             fault = inject(self.surface, request, clock=self.clock)
