@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base.clock import Clock
+from tasks.base.errors import StorageError
 from tasks.base.files import read_json, write_json
 from tasks.base.progress import Progress, Report
 from tasks.faults.schedule import PlannedTrial
@@ -62,10 +63,10 @@ class Board:
 
 def read_board(state_dir: Path) -> dict[str, Any] | None:
     """What the recording in *state_dir* said last, with the newest counts of its collector; None: nothing yet."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(StorageError):
         said: dict[str, Any] = read_json(state_dir / FILE)
         said["telemetry"] = None
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(StorageError):
             beat = read_json(Path(said["folder"]) / "collector.json")
             said["telemetry"] = {name: beat[name] for name in ("samples", "series", "scrapes", "failed", "missed_ticks", "last_scrape_s")}
         return said
