@@ -10,7 +10,7 @@ over. No detector's score is read here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class Indicator:
     direction: Direction = "either"
     returns: bool = True
     """Whether it is expected back after the fault."""
+    resolution_ratio: float = 0.0
+    """Smallest change that matters, as a share of the reference; the larger of the two counts."""
 
     def known(self) -> Bools:
         """Rows that say something."""
@@ -87,8 +89,9 @@ def reference(series: Indicator, before_s: float, excluded: Iterable[Interval]) 
         return None
     centre = float(np.median(rows))
     low, high = np.percentile(rows, (25, 75))
-    scale = max(float(high - low) / 1.349, 0.1 * float(np.std(rows)), 0.01 * abs(centre), series.resolution)
-    return Reference(centre, scale, max(SCALES * scale, series.resolution), len(rows))
+    resolution = max(series.resolution, series.resolution_ratio * abs(centre))
+    scale = max(float(high - low) / 1.349, 0.1 * float(np.std(rows)), 0.01 * abs(centre), resolution)
+    return Reference(centre, scale, max(SCALES * scale, resolution), len(rows))
 
 
 def outside(series: Indicator, ref: Reference) -> Bools:
@@ -117,8 +120,7 @@ def left_rows(series: Indicator, ref: Reference) -> NDArray[np.intp]:
 def first_leave(series: Indicator, ref: Reference, window: Interval) -> float | None:
     """Wall time of the first of at least two rows in succession inside *window* that are outside; None: there are none."""
     inside = (series.time_s >= window.start_s) & (series.time_s <= window.end_s)
-    seen = Indicator(series.name, series.time_s, series.value, series.valid & inside, series.resolution, series.direction)
-    rows = left_rows(seen, ref)
+    rows = left_rows(replace(series, valid=series.valid & inside), ref)
     return float(series.time_s[rows[0]]) if len(rows) else None
 
 

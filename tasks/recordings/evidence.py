@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.base.trials import Trial
 from tasks.faults.catalogue import KINDS
-from tasks.faults.kind import Column, ProxyRatio, Witness
+from tasks.faults.kind import Column, Direction, ProxyRatio, Witness
 from tasks.faults.witness import Evidence, Indicator
 from tasks.features.grid import Grid, lay, place
 from tasks.features.matrix import Matrix
@@ -25,7 +25,7 @@ ERROR_RESOLUTION = 0.01
 ACHIEVED_RESOLUTION = 0.1
 """Journeys start in bursts: a smaller dip of the five-second share is how twenty users happen to fall."""
 LATENCY_RESOLUTION = (0.001, 0.15)
-"""Absolute in seconds, and as a share of the median."""
+"""Absolute in seconds, and as a share of the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,21 @@ class Scene:
             return self._column(name, witness.direction, witness.returns)
         return self._ratio(witness, name, target)
 
-    def _column(self, name: str, direction: str, returns: bool = True) -> Indicator | None:
+    def _column(self, name: str, direction: Direction, returns: bool = True) -> Indicator | None:
         if not self.matrix.has(name):
             return None
         column = self.matrix.columns[self.matrix.names.index(name)]
         values = self.matrix.column(name).astype(np.float64)
-        valid = np.isfinite(values)
-        centre = float(np.median(values[valid])) if valid.any() else 0.0
-        resolution = max(column.floor_abs, column.floor_ratio * abs(centre))
-        return Indicator(name, self.matrix.time_s, values, valid, resolution, direction, returns)  # type: ignore[arg-type]
+        return Indicator(
+            name,
+            self.matrix.time_s,
+            values,
+            np.isfinite(values),
+            column.floor_abs,
+            direction,
+            returns,
+            column.floor_ratio,
+        )
 
     def _ratio(self, witness: ProxyRatio, name: str, target: str) -> Indicator | None:
         above = self._growth(witness.numerator, target)
@@ -98,24 +104,22 @@ class Scene:
         if history is None:
             return []
         found = [
-            self._by_second("load/error_ratio", history, history.error_ratio(), ERROR_RESOLUTION, "up"),
+            self._by_second("load/error_ratio", history, history.error_ratio(), ERROR_RESOLUTION, 0.0, "up"),
             self._by_second(
-                "load/achieved_ratio", history, history.achieved_over_planned(window_s=P95_WINDOW_S), ACHIEVED_RESOLUTION, "down"
+                "load/achieved_ratio", history, history.achieved_over_planned(window_s=P95_WINDOW_S), ACHIEVED_RESOLUTION, 0.0, "down"
             ),
         ]
         quantiles = history.endpoint_quantile(0.95, window_s=P95_WINDOW_S)
         for column, endpoint in enumerate(history.endpoints):
-            values = quantiles[:, column]
-            known = values[np.isfinite(values)]
-            absolute, share = LATENCY_RESOLUTION
-            resolution = max(absolute, share * float(np.median(known))) if len(known) else absolute
-            found.append(self._by_second(f"load/{endpoint} p95", history, values, resolution, "up"))
+            found.append(self._by_second(f"load/{endpoint} p95", history, quantiles[:, column], *LATENCY_RESOLUTION, "up"))
         return found
 
     @staticmethod
-    def _by_second(name: str, history: LoadHistory, values: NDArray[np.float64], resolution: float, direction: str) -> Indicator:
+    def _by_second(
+        name: str, history: LoadHistory, values: NDArray[np.float64], floor_abs: float, floor_ratio: float, direction: Direction
+    ) -> Indicator:
         """A row is known once its second is over."""
-        return Indicator(name, history.second + 1.0, values, np.isfinite(values), resolution, direction)  # type: ignore[arg-type]
+        return Indicator(name, history.second + 1.0, values, np.isfinite(values), floor_abs, direction, True, floor_ratio)
 
 
 def callers_of(edges: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
