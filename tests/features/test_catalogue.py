@@ -11,7 +11,7 @@ NAMED = {
     *("request_rate_per_s", "error_ratio", "latency_mean_s", "latency_p50_s", "latency_p95_s", "latency_p99_s", "cpu_cores"),
     *("memory_working_set_bytes", "memory_rss_bytes", "threads", "file_descriptors", "processes", "fs_reads_bytes_per_s"),
     *("fs_writes_bytes_per_s", "restarts", "up", "scrape_duration_s", "queue_depth", "database_bytes", "orders_placed_per_s"),
-    *("orders_declined_per_s", "cpu_steal_ratio", "load1", "memory_available_bytes"),
+    *("orders_declined_per_s", "cpu_steal_ratio", "memory_available_bytes"),
 }
 
 

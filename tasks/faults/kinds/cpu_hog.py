@@ -19,7 +19,7 @@ KIND = Kind(
     full_strength="four busy processes for each processor; less in proportion, at least one",
     placebo="the same processes in the same group, asleep",
     witnesses=(Column("{target}/cpu_cores", "up"),),
-    moves=("{target}/latency_p95_s", "{caller}/latency_p95_s", "node/cpu_cores", "node/load1"),
+    moves=("{target}/latency_p95_s", "{caller}/latency_p95_s", "node/cpu_cores"),
     default_intensity=1.0,
     act=act,
 )
