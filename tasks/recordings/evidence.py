@@ -119,7 +119,8 @@ class Scene:
         name: str, history: LoadHistory, values: NDArray[np.float64], floor_abs: float, floor_ratio: float, direction: Direction
     ) -> Indicator:
         """A row is known once its second is over."""
-        return Indicator(name, (history.second + 1.0).astype(np.float64), values, np.isfinite(values), floor_abs, direction, True, floor_ratio)
+        over_s = (history.second + 1.0).astype(np.float64)
+        return Indicator(name, over_s, values, np.isfinite(values), floor_abs, direction, True, floor_ratio)
 
 
 def callers_of(edges: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
