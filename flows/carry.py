@@ -87,7 +87,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
             else:
                 pipeline.run(evaluate_too=extent == "everything" and scorable(document))
     except Cancelled as error:
-        record.end("cancelled", error.code, error.message, **_numbers(store, record))
+        record.end("cancelled", error.exit_code, error.message, **_numbers(store, record))
         return CancelledState(message=error.message, data=record.run)
     except TidegaugeError as error:
         record.end("failed", error.exit_code, error.message, **_numbers(store, record))

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError
 import tidegauge
 from flows.commands import detectors, doctor, documents, evaluation, running, runs, serving, shop
 from flows.console import fail, wants_json
-from tasks.base.errors import Cancelled, DocumentError, TidegaugeError
+from tasks.base.errors import DocumentError, TidegaugeError
 
 HELP = """\
 Record a microservice application under load, break it on purpose, and see which anomaly detector notices.
@@ -49,8 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return fail(DocumentError(str(error), next_step=f"tidegauge {_command(app, tokens)}--help"), json)
     except TidegaugeError as error:
-        code = fail(error, json)
-        return error.code if isinstance(error, Cancelled) else code
+        return fail(error, json)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:  # the one place where a traceback would reach a user

@@ -27,8 +27,9 @@ def require_served_trust(document: Experiment) -> None:
     """
     brought = programs(document)
     if brought and os.environ.get(SERVED_TRUST) != "1":
-        listing = "\n".join(f"  {argv}" for argv in brought)
-        raise DocumentError(f"{document.name} would start:\n{listing}", next_step=f"tidegauge serve --trust, or set {SERVED_TRUST}=1")
+        raise DocumentError(
+            f"{document.name} would start:\n{_listed(brought)}", next_step=f"tidegauge serve --trust, or set {SERVED_TRUST}=1"
+        )
 
 
 def at_home(file: Path, here: Path) -> bool:
@@ -47,9 +48,13 @@ def require_trust(document: Experiment, file: Path, *, trusted: bool) -> None:
     brought = programs(document)
     if not brought or trusted or at_home(file, Path.cwd()):
         return
-    listing = "\n".join(f"  {argv}" for argv in brought)
+    listing = _listed(brought)
     if sys.stdin.isatty():
         print(f"{file} comes from elsewhere and would start:\n{listing}", file=sys.stderr)
         if input("Start them? [y/N] ").strip().lower() in ("y", "yes"):
             return
     raise DocumentError(f"{file} comes from elsewhere and would start:\n{listing}", next_step="read it, then add --trust")
+
+
+def _listed(brought: list[list[str]]) -> str:
+    return "\n".join(f"  {argv}" for argv in brought)

@@ -21,13 +21,13 @@ A message says what happened and ends with what to type next. Only the command l
 from __future__ import annotations
 
 import signal
-from typing import Any, ClassVar
+from typing import Any
 
 
 class TidegaugeError(Exception):
     """Base of all errors that are told to the user without a traceback."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, next_step: str | None = None) -> None:
         super().__init__(message)
@@ -99,9 +99,4 @@ class Cancelled(TidegaugeError):
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"cancelled by {signal.Signals(signum).name}", next_step="tidegauge runs list")
-        self.signum = signum
-
-    @property
-    def code(self) -> int:
-        """128 + signal number, as a shell reports it."""
-        return 128 + self.signum
+        self.exit_code = 128 + signum  # as a shell reports it

@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from tasks.evaluation.intervals import holm
+from tasks.evaluation.intervals import LEVEL, holm
 from tasks.evaluation.result import DetectorResult
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)

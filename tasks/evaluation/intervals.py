@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL = 0.05
+"""At which two detectors are said to differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

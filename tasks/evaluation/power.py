@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.evaluation.intervals import Bounds, clopper_pearson
+from tasks.evaluation.intervals import LEVEL, Bounds, clopper_pearson
 from tasks.evaluation.result import DetectorResult
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from tasks.app.config import AppConfig
@@ -72,10 +71,11 @@ def recording_settings(
     """
     entry = entry.model_copy(update={"reuse_incomplete": False})
     settings = RecordingSettings(cluster=cluster, app=app, load=load, telemetry=telemetry, entry=entry, faults=faults, seed=seed)
+    users = curve_of(load.users, shipped_folders())
     files = {
         "app": settings.resolved_app().settings.model_dump(mode="json"),
         "journeys": settings.resolved_journeys().model_dump(mode="json"),
-        "users": asdict(curve_of(load.users, shipped_folders())),
+        "users": {"times_s": users.times_s, "users": users.users, "held": users.held, "period_s": users.period_s},
     }
     found: dict[str, Any] = json.loads(canonical_json({**settings.model_dump(mode="json"), "files": files}))
     return found  # as JSON reads it, so that it compares equal with what a manifest holds

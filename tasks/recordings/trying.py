@@ -17,7 +17,7 @@ from tasks.recordings.evidence import Scene
 from tasks.recordings.judging import judged_one, spans_of
 
 POLL_S = 0.25
-STUCK = "not back to normal"
+NOT_BACK = "not back to normal"
 
 
 @dataclass(slots=True)
@@ -39,6 +39,8 @@ class Trying:
     done: list[Trial] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
     """Ids of the trials that were begun."""
+    stuck: bool = False
+    """Whether the last fault did not come back to normal."""
     untried: str = ""
     """Why the rest of the plan was not tried; empty: all of it was."""
 
@@ -58,8 +60,8 @@ class Trying:
             over_s = self.clock.monotonic_s()
             self.done.append(self.settle(trial, over_s + plan.quiet_s, plan))
             last = self.done[-1]
-            if STUCK in last.note and waiting:
-                self.untried = f"{', '.join(one.id for one in waiting)} not tried: {last.id} ({last.kind} on {last.target}) was {STUCK}"
+            if self.stuck and waiting:
+                self.untried = f"{', '.join(one.id for one in waiting)} not tried: {last.id} ({last.kind} on {last.target}) was {NOT_BACK}"
                 return
             if retry and last.outcome is Outcome.NOT_INJECTED and number < 2 * len(planned) and plan in planned:
                 number += 1
@@ -125,7 +127,9 @@ class Trying:
             if calm or trial.windows.acknowledged is None:
                 return replace(seen, note=trial.note)
             if self.clock.monotonic_s() > limit_s:
-                return replace(seen, note="; ".join(filter(None, (trial.note, f"{STUCK} {self.settle_limit_s:g} s after its quiet time"))))
+                self.stuck = True
+                late = f"{NOT_BACK} {self.settle_limit_s:g} s after its quiet time"
+                return replace(seen, note="; ".join(filter(None, (trial.note, late))))
             self.hold(self.clock.monotonic_s() + 1.0, f"waiting until {plan.target} is back to normal", plan)
 
     def _calm(self, scene: Scene, trial: Trial) -> bool:

@@ -23,7 +23,7 @@ def test_our_own_work_is_interrupted_at_once(signum):
     with pytest.raises(Cancelled) as caught, stoppable(), interruptible():
         send(signum)
 
-    assert caught.value.code == 128 + signum
+    assert caught.value.exit_code == 128 + signum
 
 
 def test_a_library_never_sees_the_first_signal():
@@ -92,7 +92,7 @@ def test_further_signals_do_not_disturb_the_clean_up():
     with pytest.raises(Cancelled) as caught:
         work()
     assert done == ["reverted"]
-    assert caught.value.signum == signal.SIGINT
+    assert caught.value.exit_code == 128 + signal.SIGINT
 
 
 def test_a_library_that_hangs_can_be_left_by_a_second_signal():
