@@ -5,7 +5,7 @@ STAMP := .venv/ready
 ONLY ?=
 SEED ?=
 
-.PHONY: demo install check audit test reliability bench mutants docs lock clean
+.PHONY: demo install check audit test reliability cluster live bench mutants docs lock clean
 
 demo: $(STAMP)  ## set up, record, break, detect, report: one command
 	$(BIN)/tidegauge run configs/demo.yaml
@@ -33,10 +33,16 @@ audit: $(STAMP)  ## security of our code and of what we depend on
 	$(BIN)/python -m tests.audit.dependencies
 
 test: $(STAMP)  ## everything but kill loops and long waits
-	$(BIN)/python -m pytest tests --ignore tests/reliability -m "not slow" -q
+	$(BIN)/python -m pytest tests --ignore tests/reliability --ignore tests/live -m "not slow" -q
 
 reliability: $(STAMP)  ## kill it, fill the disk, flip bytes (SEED=n repeats a run)
 	SEED=$(SEED) $(BIN)/python -m pytest tests/reliability -q
+
+cluster: $(STAMP)  ## programs and images of a real Kubernetes for the tests, made once and kept (needs root and Go)
+	$(BIN)/python -m tests.live.build
+
+live: $(STAMP)  ## on a real Kubernetes, brought up and taken down without a trace (needs root and `make cluster`)
+	$(BIN)/python -m pytest tests/live -q
 
 bench: $(STAMP)  ## speed and memory, as ratios where a peer exists (ONLY=prefix)
 	$(BIN)/python -m tests.bench.run --only "$(ONLY)"
