@@ -4,30 +4,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from flows.findings import Check, State
 from flows.server import choose_server
 from tasks.base.errors import TidegaugeError
 
-State = Literal["ok", "warn", "fail"]
 DISK_FACTOR = 1.5
 """An estimate of bytes is trusted no further than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was looked at, how it is, and one command that mends it."""
-
-    name: str
-    state: State
-    text: str
-    fix: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        return asdict(self)
 
 
 def checks(file: Path | None, store: Path) -> list[Check]:
@@ -102,11 +87,13 @@ def shops(store: Path) -> Check:
 def document(file: Path, store: Path) -> list[Check]:
     """The document itself, and whether the disk has room for its plan."""
     from flows.document import load_document
+    from flows.source_checks import source_checks
     from flows.timeline import timeline
 
     try:
-        made = timeline(load_document(file), str(file))
+        loaded = load_document(file)
+        made = timeline(loaded, str(file))
     except TidegaugeError as error:
         return [Check("document", "fail", error.message, error.next_step or "")]
     text = f"{file} is valid; about {made.eta_s / 60:.0f} minutes and {made.disk_bytes / 1e6:.0f} MB"
-    return [Check("document", "ok", text), disk(store, made.disk_bytes)]
+    return [Check("document", "ok", text), disk(store, made.disk_bytes), *source_checks(loaded, made.eta_s)]

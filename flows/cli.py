@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 import tidegauge
-from flows.commands import detectors, doctor, documents, evaluation, running, runs, serving, shop
+from flows.commands import detectors, doctor, documents, evaluation, importing, running, runs, serving, shop
 from flows.console import fail, wants_json
 from tasks.base.errors import DocumentError, TidegaugeError
 
@@ -28,7 +28,7 @@ Start with `tidegauge init`, or with the shipped demo: `tidegauge run configs/de
 def build() -> App:
     """The command tree."""
     app = App(name="tidegauge", help=HELP, help_format="plaintext", version=tidegauge.__version__, result_action="return_value")
-    for module in (documents, running, evaluation, shop, runs, detectors, serving, doctor):
+    for module in (documents, running, evaluation, importing, shop, runs, detectors, serving, doctor):
         module.register(app)
     return app
 

@@ -78,7 +78,7 @@ def plan_doubts(experiment: Experiment, *, quiet_too: bool = True, lengths_too: 
         facts = app_facts(app_of(experiment.app), journeys_of(experiment.load))
     except DocumentError:
         return short  # the app or its journeys are wrong, as doubts() tells
-    quiets = (settling(experiment), judging_settling(experiment.telemetry.scrape.interval_s))
+    quiets = (settling(experiment), judging_settling(experiment.telemetry.interval_s))
     sentences = dict.fromkeys(text for quiet in quiets for text in refusals(experiment.faults, facts, quiet))
     split = [text.partition(": ") for text in sentences]
     return short + [(undotted(setting), sentence) for setting, _, sentence in split if quiet_too or setting.startswith("faults.trials")]

@@ -80,7 +80,7 @@ def timeline(document: Experiment, source: str) -> Timeline:
             )
         )
         clock = begin + length + CALMING_S * len(planned[-1].trials)
-    scrapes = sum(one.length_s + one.warmup_s + CALMING_S * len(one.trials) for one in planned) / document.telemetry.scrape.interval_s
+    scrapes = sum(one.length_s + one.warmup_s + CALMING_S * len(one.trials) for one in planned) / document.telemetry.interval_s
     samples = int(scrapes * SERIES_A_SERVICE * len(app.services))
     grace = grace_s(document.features.rate_window_s, document.features.grid_s)
     return Timeline(tuple(planned), clock + TRAINING_S, samples, BYTES_A_RUN + int(samples * BYTES_A_SAMPLE), grace)

@@ -73,11 +73,12 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
         role=facts["role"],
         span=Interval(from_iso(facts["start"]), from_iso(facts["end"])),
         trials=found.trials(name),
-        load=load_view(folder / "load"),
+        load=load_view(folder / "load") if (folder / "load").is_dir() else None,
         metrics=model.MetricHistory(made.time_s, columns, made.values, made.valid),
         gaps=tuple(gap_view(gap) for gap in read_json(folder / "gaps.json")["gaps"]),
         degraded=stretches(degraded),
         note=facts["status"],
+        certificate=facts["certificate"],
     )
 
 

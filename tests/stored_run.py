@@ -110,7 +110,7 @@ def _record(job: Job, _: Store, folder: Path, *, place: int) -> tuple[str, ...]:
     length_s = _length(entry, settings, planned)
     trials = [_walked(trial, start_s) for trial in planned]
     shop = Shop(app, trials, random.Random(f"{settings.seed} {entry.name}"))
-    step_s = settings.telemetry.scrape.interval_s
+    step_s = settings.telemetry.interval_s
     span = Span(start_s - entry.warmup_s, start_s + length_s + TAIL_S, step_s, _hole(trials, step_s))
     write_samples(folder, shop, span)
     degraded = frozenset(int(entry.warmup_s) + second for second in DEGRADED) if entry.role == "training" else frozenset[int]()
@@ -146,7 +146,7 @@ def _started(services: tuple[str, ...], at_s: float) -> list[str]:
 
 def _close(folder: Path, settings: RecordingSettings, span: Interval, trials: list[Trial]) -> None:
     """Judge the trials and write labels, ledgers and facts: what the recorder does at its end."""
-    app, interval_s = settings.resolved_app(), settings.telemetry.scrape.interval_s
+    app, interval_s = settings.resolved_app(), settings.telemetry.interval_s
     features = judging_features(interval_s)
     series, samples, history = read_series(folder), read_samples(folder), read_history(folder / "load")
     certificate = certify(series, samples, interval_s=interval_s, span=(span.start_s, span.end_s))

@@ -55,7 +55,7 @@ def show(run: str = "latest", *, gaps: Annotated[bool, Flag] = False, common: Co
     run
         Its id, or `latest`.
     gaps
-        List gaps and degraded seconds of its recordings instead.
+        Show how whole its recordings are instead: their data certificates, gaps and degraded seconds.
     """
     from flows.records import public
     from flows.show import text_of
@@ -75,6 +75,7 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
     from tasks.artifacts.refs import Ref
     from tasks.base.clock import iso
     from tasks.base.files import read_json
+    from tasks.telemetry.certificate_text import sentences
 
     value, lines = {}, []
     for name, text in record["artifacts"].items():
@@ -89,7 +90,7 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
             "degraded": degraded,
         }
         lines.append(f"{facts['name']}: {facts['status']}, {len(holes)} gaps, {len(degraded)} degraded seconds")
-        lines += [f"  {note}" for note in facts["notes"]]
+        lines += [f"  {text}" for text in (*sentences(facts["certificate"]), *facts["notes"])]
         lines += [
             f"  gap of {gap['target'] or 'all targets'} from {gap['start']} to {gap['end']}, {gap['missing']} scrapes" for gap in holes
         ]

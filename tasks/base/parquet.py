@@ -40,17 +40,74 @@ def write_table(path: Path, table: pa.Table, *, column_encoding: Mapping[str, st
     write_atomically(path, buffer.getvalue())
 
 
+class GroupWriter:
+    """
+    Collects one file in memory, compressed, a row group at a time: for tables that nobody should hold whole.
+
+    Args:
+        schema: Its columns.
+        column_encoding: Parquet encoding by column; other columns keep dictionaries.
+        zstd_level: How hard it is compressed.
+    """
+
+    def __init__(self, schema: pa.Schema, column_encoding: Mapping[str, str], zstd_level: int = 1) -> None:
+        self._schema = schema
+        self._buffer = io.BytesIO()
+        self._writer = pq.ParquetWriter(
+            self._buffer,
+            schema,
+            compression="zstd",
+            compression_level=zstd_level,
+            use_dictionary=[name for name in schema.names if name not in column_encoding],
+            column_encoding=dict(column_encoding),
+            write_page_checksum=True,
+            write_statistics=False,
+        )
+
+    def add(self, columns: Sequence[pa.Array]) -> None:
+        """One more row group."""
+        table = pa.Table.from_arrays(list(columns), schema=self._schema)
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    def finish(self, path: Path, facts: Mapping[str, str]) -> None:
+        """
+        Put the file at *path*, atomically, with *facts* in its metadata.
+
+        Raises:
+            StorageError: No space is left; nothing is visible at *path*.
+        """
+        self._writer.add_key_value_metadata(dict(facts))
+        self._writer.close()
+        write_atomically(path, self._buffer.getvalue())
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
-    The table at *path*, its page checksums verified.
+    The table at *path*, its page checksums verified; each row group is a chunk of its columns.
 
     Raises:
         StorageError: It is missing, torn, or a checksum does not match.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns=None if columns is None else list(columns))
+            wanted = None if columns is None else list(columns)
+            groups = [file.read_row_group(number, columns=wanted) for number in range(file.num_row_groups)]
+            return pa.concat_tables(groups) if groups else file.read(columns=wanted)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise StorageError(
             f"{path} is not the Parquet file that was written: {error}", next_step="tidegauge runs verify latest --read-data"
         ) from error
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """
+    What stands in the metadata of the file, as text.
+
+    Raises:
+        StorageError: It is missing or torn.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        raise StorageError(f"{path} is not the Parquet file that was written: {error}") from error

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.clock import iso
-from tasks.base.files import write_json
+from tasks.base.files import read_json, write_json
 from tasks.base.intervals import Interval
 from tasks.base.trials import Trial
 from tasks.features.build import build_from
@@ -24,6 +24,8 @@ from tasks.load.fidelity import Machine
 from tasks.load.history import LoadHistory, finish, read_history
 from tasks.telemetry.certificate import Certificate, certify
 from tasks.telemetry.gaps import Gap, gaps_json
+from tasks.telemetry.prometheus.certified import certified
+from tasks.telemetry.prometheus.writer import counted
 from tasks.telemetry.samples import Samples, read_samples, read_series
 from tasks.telemetry.series import Series
 
@@ -60,11 +62,20 @@ def read_back(folder: Path, span: Interval, interval_s: float, features: Feature
         StorageError: Something on disk is not what was written.
     """
     series, samples = read_series(folder), read_samples(folder)
-    certificate = certify(series, samples, interval_s=interval_s, span=(span.start_s, span.end_s))
+    certificate = _certificate(folder, series, samples, interval_s, (span.start_s, span.end_s))
     finish(folder / "load")
     generator = read_history(folder / "load")
     finish(folder / "load", machine=machine_of(folder, series, samples, features, generator))
     return Taken(span, interval_s, series, samples, read_history(folder / "load"), certificate, features)
+
+
+def _certificate(folder: Path, series: Sequence[Series], samples: Samples, interval_s: float, span: tuple[float, float]) -> Certificate:
+    """By the planned interval where we scraped ourselves; by what the server did where samples come from one."""
+    path = folder / "collector.json"
+    said = read_json(path) if path.exists() else {}
+    if "server" not in said:
+        return certify(series, samples, interval_s=interval_s, span=span)
+    return certified(counted(folder), span=span, server=said["server"])
 
 
 def machine_of(folder: Path, series: Sequence[Series], samples: Samples, features: FeaturesConfig, generator: LoadHistory) -> Machine:

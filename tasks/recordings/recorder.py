@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,11 @@ from tasks.recordings.length import measured_s
 from tasks.recordings.live import LiveWindow
 from tasks.recordings.machine import clocks, machine, versions
 from tasks.recordings.planning import planned_trials
+from tasks.recordings.sampling import sampling
 from tasks.recordings.settings import RecordingSettings
 from tasks.recordings.settling import judging_features
 from tasks.recordings.truth import with_journal
 from tasks.recordings.trying import Trying
-from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.runner import Collector
 
 TAIL_S = 1.0
@@ -123,6 +123,11 @@ class Recorder:
             finally:
                 shelter.enter_context(sheltered())
 
+    def _telemetry(self, deployed: Deployed) -> AbstractContextManager[Collector]:
+        entry = self.settings.entry
+        planned_s = entry.warmup_s + measured_s(entry, self.settings.faults)
+        return sampling(self.settings.telemetry, deployed.targets, self.folder, planned_s=planned_s, clock=self.clock)
+
     def _take_down(self, deployed: Deployed) -> None:
         self.report(Progress("teardown", "stopping the services"))
         left = deployed.handle.down()
@@ -131,16 +136,6 @@ class Recorder:
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
             raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
-
-    @contextmanager
-    def _telemetry(self, deployed: Deployed) -> Iterator[Collector]:
-        collector = Collector.start(ScrapePlan.of(self.settings.telemetry, deployed.targets, self.folder))
-        try:
-            collector.ready()
-            yield collector
-        finally:
-            with sheltered():
-                collector.stop()
 
     @contextmanager
     def _load(self, deployed: Deployed) -> Iterator[LoadRun]:
@@ -198,7 +193,7 @@ class Recorder:
         self._measured = not trying.untried
 
     def _trying(self, app: App, deployed: Deployed, keep: Any) -> Trying:
-        features = judging_features(self.settings.telemetry.scrape.interval_s)
+        features = judging_features(self.settings.telemetry.interval_s)
         live = LiveWindow(self.folder, features)
         callers = callers_of(app.edges)
 
@@ -217,14 +212,14 @@ class Recorder:
             keep=keep,
             report=self.report,
             grace_s=grace_of(features.rate_window_s, features.grid_s),
-            lag_s=telemetry.flush_s + telemetry.scrape.interval_s,
+            lag_s=telemetry.lag_s,
             settle_limit_s=0.0 if self.settings.faults is None else self.settings.faults.settle_limit_s,
         )
 
     def _close(self, app: App, *, ended_early: bool) -> dict[str, Any]:
         self.report(Progress("close", "verifying what was written"))
         assert self._start_wall_s is not None  # noqa: S101 -- only called once the span has begun
-        interval_s = self.settings.telemetry.scrape.interval_s
+        interval_s = self.settings.telemetry.interval_s
         features = judging_features(interval_s)
         end_s = finish.last_moment(self.folder) if self._end_wall_s is None else self._end_wall_s
         span = Interval(self._start_wall_s, max(self._start_wall_s, end_s))

@@ -98,6 +98,8 @@ class RecordingView:
     degraded: tuple[Degraded, ...] = ()
     note: str = ""
     """Complete or not, reused or recorded now, and why."""
+    certificate: Mapping[str, Any] | None = None
+    """Its data certificate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from tasks.base.clock import iso
 from tasks.base.trials import Outcome
 from tasks.reporting import evidence, figures, provenance, results
+from tasks.reporting.certificates import certificates
 from tasks.reporting.figures import Figure
 from tasks.reporting.glossary import GLOSSARY
 from tasks.reporting.grid import Cell
@@ -91,6 +92,7 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "events": evidence.events(data),
         "misses": evidence.misses(data),
         "false_alarms": evidence.false_alarms(data),
+        "certificates": certificates(data),
         "holes": provenance.holes(data),
         "stages": provenance.stages(data),
         "origins": provenance.origins(data),

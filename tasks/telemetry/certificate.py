@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tasks.telemetry.gaps import Gap, gaps
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
+
+DURATION = "scrape_duration_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Certificate:
     samples: int
     targets: int
     scrapes_expected: int
-    """Targets times moments in the span."""
+    """Those that were found, and those that are missing by the gaps."""
     scrapes_found: int
     """``up`` samples in the span, failed scrapes included."""
     scrapes_failed: int
@@ -37,6 +39,18 @@ class Certificate:
     non_finite: int
     """NaN and infinite values."""
     gaps: tuple[Gap, ...]
+    scrape_duration_s: tuple[float, float] | None = None
+    """Median and longest scrape; None where none was told."""
+    stale: int = 0
+    """Marks with which the server ended a series; they are no samples."""
+    own_stamps: int = 0
+    """Series that bring their own time stamps, so that nobody can say how many samples they should have."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Native histograms that were not kept, by metric name."""
+    fingerprint: str | None = None
+    """The same for the same samples, whatever their order; None where it was not made."""
+    server: Mapping[str, Any] | None = None
+    """What the server said of itself, how it was read, what it warned of; None where there is none."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the gaps with times in ISO 8601, UTC."""
@@ -59,13 +73,14 @@ def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, sp
     if span is None and up.any():
         span = (float(samples.time_ms[up].min()) / 1000, float(samples.time_ms[up].max()) / 1000)
     inside = up & _within(samples, span) if span is not None else up
-    moments = 0 if span is None else int((span[1] - span[0]) / interval_s + 0.5) + 1
+    holes = gaps(series, samples, interval_s=interval_s, span=span)
+    missing = sum(gap.missing * (len(ups) if gap.target is None else 1) for gap in holes)
     told = samples.value[_of(samples, scraped)]
     return Certificate(
         series=len(series),
         samples=len(samples.series),
         targets=len(ups),
-        scrapes_expected=len(ups) * moments,
+        scrapes_expected=int(np.count_nonzero(inside)) + missing,
         scrapes_found=int(np.count_nonzero(inside)),
         scrapes_failed=int(np.count_nonzero(samples.value[inside] == 0)),
         samples_expected=int(told.sum()) + 3 * len(told),
@@ -74,8 +89,14 @@ def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, sp
         duplicates=samples.duplicates,
         out_of_order=samples.out_of_order,
         non_finite=int(np.count_nonzero(~np.isfinite(samples.value))),
-        gaps=gaps(series, samples, interval_s=interval_s, span=span),
+        gaps=holes,
+        scrape_duration_s=durations(samples.value[_of(samples, [one.id for one in series if one.name == DURATION and not one.labels])]),
     )
+
+
+def durations(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Median and longest of the durations *values*."""
+    return (round(float(np.median(values)), 6), round(float(np.max(values)), 6)) if len(values) else None
 
 
 def counters(series: Sequence[Series]) -> NDArray[np.bool_]:

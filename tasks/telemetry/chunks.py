@@ -66,8 +66,8 @@ class ChunkWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = _locked(folder)
-        self.chunk = _recovered(folder)
+        self._lock = FolderLock(folder)
+        self.chunk = recovered(folder)
         """Number of the newest chunk that is safely on disk; 0 when there is none."""
         self.table = SeriesTable(read_series(folder))
         """Gives out series numbers; a number may be used in :meth:`add` at once."""
@@ -131,9 +131,7 @@ class ChunkWriter:
 
     def close(self) -> None:
         """Let go of the folder; samples that were not flushed are forgotten."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.release()
 
     def _ordered(self, buffer: _Buffer) -> _Batch:
         series = np.frombuffer(buffer.series, dtype=np.int32)
@@ -159,23 +157,37 @@ def _behind(series: NDArray[np.int32], time_ms: NDArray[np.int64]) -> int:
     return int(np.count_nonzero((np.diff(series[arrival]) == 0) & (np.diff(time_ms[arrival]) < 0)))
 
 
-def _locked(folder: Path) -> int:
-    try:
-        for part in (folder / "samples", folder / "series"):
-            part.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise storage_error(error, folder) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise LockedError(f"another process is recording into {folder}") from error
-    return handle
+class FolderLock:
+    """
+    The right to write into *folder*, given back by the kernel when the process ends; made when it is not there.
+
+    Raises:
+        LockedError: Another process has it.
+        StorageError: The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            for part in (folder / "samples", folder / "series"):
+                part.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._handle)
+            raise LockedError(f"another process is recording into {folder}") from error
+
+    def release(self) -> None:
+        """Give it back; a second call changes nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
-def _recovered(folder: Path) -> int:
-    """Finish what a killed writer left: no temporary files, no series without a chunk, each chunk in the ledger."""
+def recovered(folder: Path) -> int:
+    """Finish what a killed writer left: no temporary files, no series without a chunk, each chunk in the ledger; the newest chunk."""
     for part in ("samples", "series"):
         for torn in (folder / part).glob(".*.tmp"):
             torn.unlink()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ import pyarrow as pa
 
 from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import TidegaugeError
-from tasks.base.files import canonical_json, storage_error, write_json
 from tasks.telemetry.chunks import ChunkWriter
+from tasks.telemetry.heartbeat import Heartbeat
 from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.scrape import Schedule, Scrape, TargetScraper, Tick
 from tasks.telemetry.targets import address_of
@@ -66,7 +65,7 @@ class CollectorProcess:
             )
             for target in plan.targets
         ]
-        self.started_s = clock.wall_s()
+        self.heartbeat = Heartbeat(plan.out, clock)
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._commit: asyncio.Task[None] | None = None
@@ -195,40 +194,22 @@ class CollectorProcess:
         return now_s
 
     def _event(self, kind: str, **facts: Any) -> None:
-        path = self.plan.out / "collector-events.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(canonical_json({"time_s": round(self.clock.wall_s(), 3), "kind": kind, **facts}) + "\n")
-        except OSError as error:
-            raise storage_error(error, path) from error
+        self.heartbeat.event(kind, **facts)
 
     def _heartbeat(self, *, alive: bool) -> None:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         counts = self.counts
-        write_json(
-            self.plan.out / "collector.json",
-            {
-                "alive": alive,
-                "started_s": self.started_s,
-                "written_s": self.clock.wall_s(),
-                "chunk": self.writer.chunk,
-                "last_scrape_s": counts.last_scrape_s,
-                "scrapes": counts.scrapes,
-                "failed": counts.failed,
-                "samples": counts.samples,
-                "series": len(self.writer.table),
-                "missed_ticks": counts.missed_ticks,
-                "discarded": counts.discarded,
-                "down": dict(counts.errors),
-                "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
-                "rss_bytes": resident_bytes(),
-            },
-        )
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        facts = {
+            "chunk": self.writer.chunk,
+            "last_scrape_s": counts.last_scrape_s,
+            "scrapes": counts.scrapes,
+            "failed": counts.failed,
+            "samples": counts.samples,
+            "series": len(self.writer.table),
+            "missed_ticks": counts.missed_ticks,
+            "discarded": counts.discarded,
+            "down": dict(counts.errors),
+        }
+        self.heartbeat.say(facts, alive=alive)
 
 
 def main(arguments: list[str]) -> int:
@@ -239,8 +220,6 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1:
             raise TidegaugeError("one argument is wanted: the configuration file")
         plan = ScrapePlan.read(Path(arguments[0]))
-        for torn in plan.out.glob(".collector.json.*.tmp"):
-            torn.unlink()
         asyncio.run(_run(plan))
     except TidegaugeError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,4 +1,4 @@
-"""Between numpy and Arrow without pandas, and the two tables of the recording format."""
+"""The two tables of the recording format, samples and series, as files; samples in either of their two layouts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tasks.base.errors import StorageError
 from tasks.base.files import canonical_json
 from tasks.base.parquet import read_table, write_table
+from tasks.telemetry.arrays import text_to_arrow, to_arrow, to_numpy
+from tasks.telemetry.packed import PACKED, Columns, unpacked
 from tasks.telemetry.series import ROLES, Role, Series
 
 SAMPLES = pa.schema([("series", pa.int32()), ("time_ms", pa.int64()), ("value", pa.float64())])
@@ -21,36 +23,6 @@ SERIES = pa.schema(
     [("series", pa.int32()), ("name", pa.string()), ("service", pa.string()), ("role", pa.string()), ("labels", pa.string())]
 )
 ENCODING = {"series": "DELTA_BINARY_PACKED", "time_ms": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
-
-
-def to_arrow(values: NDArray[Any]) -> pa.Array:
-    """*values* as an Arrow array that shares their memory; ``pa.array`` would import pandas."""
-    values = np.ascontiguousarray(values)
-    kinds = {"i4": pa.int32(), "i8": pa.int64(), "f8": pa.float64()}
-    return pa.Array.from_buffers(kinds[values.dtype.str[1:]], len(values), [None, pa.py_buffer(values)])
-
-
-def _text_to_arrow(texts: Sequence[str]) -> pa.Array:
-    raw = [text.encode() for text in texts]
-    ends = np.cumsum([0, *map(len, raw)], dtype=np.int64).astype(np.int32)
-    return pa.Array.from_buffers(pa.string(), len(raw), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(raw))])
-
-
-def to_numpy(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:
-    """
-    A column without nulls as numpy; ``to_numpy()`` would import pandas.
-
-    Raises:
-        ValueError: It has nulls.
-    """
-    if column.null_count:
-        raise ValueError("a column has nulls")
-    pieces = [
-        np.frombuffer(piece.buffers()[1], dtype=dtype, count=len(piece), offset=piece.offset * np.dtype(dtype).itemsize)
-        for piece in column.chunks
-        if len(piece)
-    ]
-    return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, dtype), *pieces])
 
 
 def write_samples(path: Path, series: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> None:
@@ -66,21 +38,36 @@ def write_samples(path: Path, series: NDArray[np.int32], time_ms: NDArray[np.int
 
 def read_columns(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
     """
-    Series, time in ms and value of one chunk, page checksums verified.
+    Series, time in ms and value of one chunk in order of series and time, page checksums verified.
 
     Raises:
-        StorageError: It is not a chunk, not whole, or not in order of series and time.
+        StorageError: It is not a chunk, not whole, or a series has a moment twice or goes back in time.
     """
-    table = _checked(path, SAMPLES)
+    table = read_table(path)
     try:
-        series, time_ms, value = (
-            to_numpy(table.column(name), kind) for name, kind in (("series", np.int32), ("time_ms", np.int64), ("value", np.float64))
-        )
+        return _ordered(*_columns(table))
     except ValueError as error:
         raise StorageError(f"{path} is not a chunk of samples: {error}") from error
+
+
+def _columns(table: pa.Table) -> Columns:
+    if table.schema.equals(PACKED):
+        return unpacked(table)
+    if not table.schema.equals(SAMPLES):
+        raise ValueError("it has other columns than its kind of file should have")
+    series, time_ms = to_numpy(table.column("series"), np.int32), to_numpy(table.column("time_ms"), np.int64)
+    return series, time_ms, to_numpy(table.column("value"), np.float64)
+
+
+def _ordered(series: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> Columns:
+    """The columns in order of series: a packed chunk has its series side by side, but not by number."""
     step = np.diff(series)
-    if len(series) and (series[0] < 0 or bool(np.any(step < 0)) or bool(np.any((step == 0) & (np.diff(time_ms) <= 0)))):
-        raise StorageError(f"{path} is not in order of series and time")
+    if bool(np.any(step < 0)):
+        order = np.argsort(series, kind="stable")
+        series, time_ms, value = series[order], time_ms[order], value[order]
+        step = np.diff(series)
+    if len(series) and (series[0] < 0 or bool(np.any((step == 0) & (np.diff(time_ms) <= 0)))):
+        raise ValueError("it is not in order of series and time")
     return series, time_ms, value
 
 
@@ -98,7 +85,7 @@ def write_series(path: Path, series: Sequence[Series]) -> None:
         [canonical_json(dict(one.labels)) for one in series],
     )
     numbers = np.array([one.id for one in series], dtype=np.int32)
-    table = pa.Table.from_arrays([to_arrow(numbers), *map(_text_to_arrow, texts)], schema=SERIES)
+    table = pa.Table.from_arrays([to_arrow(numbers), *map(text_to_arrow, texts)], schema=SERIES)
     write_table(path, table)
 
 

@@ -40,41 +40,88 @@ class Gap:
         return {"start": iso(self.start_s), "end": iso(self.end_s), "target": self.target, "role": self.role, "missing": self.missing}
 
 
-def gaps(series: Sequence[Series], samples: Samples, *, interval_s: float, span: tuple[float, float] | None = None) -> tuple[Gap, ...]:
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """When a target was looked at: all its series ``up``, of which a pod that is replaced, or runs twice, has several."""
+
+    target: str
+    role: str
+    alone: tuple[NDArray[np.int64], ...]
+    """Times of each series, in ms."""
+
+    @property
+    def together(self) -> NDArray[np.int64]:
+        """Their union."""
+        return self.alone[0] if len(self.alone) == 1 else np.unique(np.concatenate(self.alone))
+
+    def interval_s(self, planned_s: float | None) -> float | None:
+        """The planned distance of two looks, or the usual one; None where there are not two."""
+        if planned_s is not None:
+            return planned_s
+        steps = np.concatenate([np.diff(times) for times in self.alone])
+        return float(np.median(steps)) / 1000 if len(steps) else None
+
+    def holes(self, interval_s: float, span: tuple[float, float]) -> list[tuple[float, float, int]]:
+        """Holes of the target in *span*, and those of one of its series while that lived."""
+        found = _holes(self.together, interval_s, span)
+        for times in self.alone if len(self.alone) > 1 else ():
+            life = (max(span[0], times[0] / 1000), min(span[1], times[-1] / 1000)) if len(times) else (0.0, -1.0)
+            inside = _holes(times, interval_s, life) if life[0] < life[1] else []
+            found += [hole for hole in inside if hole not in found]
+        return found
+
+
+def is_look(one: Series) -> bool:
+    """Whether the series is the ``up`` of a scrape, a scraper's own or a Prometheus', and no metric that somebody exposes."""
+    return one.name == "up" and (not one.labels or {"job", "instance"} <= set(one.labels))
+
+
+def gaps(
+    series: Sequence[Series], samples: Samples, *, interval_s: float | None, span: tuple[float, float] | None = None
+) -> tuple[Gap, ...]:
     """
     All gaps of the recording, in order of time.
 
     Args:
         series: Its series.
-        samples: Its samples.
-        interval_s: Planned time between two scrapes of a target.
+        samples: Its samples, in order of series and time.
+        interval_s: Planned time between two scrapes of a target; None: each target's usual one.
         span: First and last wall time at which there should be samples; None: from the first to the last sample.
 
     Returns:
         Holes in the union of all targets (``target`` None), and those of single targets outside of them; a target is known
         by its series ``up``.
     """
-    times = {(one.service, one.role): _times(samples, one.id) for one in series if one.name == "up" and not one.labels}
-    seen = np.unique(np.concatenate([np.empty(0, np.int64), *times.values()]))
+    looks = _looks(series, samples)
+    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(one.together for one in looks)]))
+    intervals = [one.interval_s(interval_s) for one in looks]
+    shortest_s = min((value for value in intervals if value is not None), default=interval_s)
     if span is None:
         if not len(seen):
             return ()
         span = (float(seen[0]) / 1000, float(seen[-1]) / 1000)
-    common = [Gap(start, end, None, None, missing) for start, end, missing in _holes(seen, interval_s, span)]
-    alone = [
-        Gap(start, end, target, role, missing)
-        for (target, role), moments in times.items()
-        for start, end, missing in _holes(moments, interval_s, span)
-    ]
+    if shortest_s is None:
+        return ()
+    common = [Gap(start, end, None, None, missing) for start, end, missing in _holes(seen, shortest_s, span)]
     result = list(common)
-    for gap in alone:
-        left = gap.missing - sum(hole.missing for hole in common if gap.start_s <= hole.start_s and hole.end_s <= gap.end_s)
-        if left > 0 and not any(_same(gap, hole, interval_s) for hole in common):
-            result.append(Gap(gap.start_s, gap.end_s, gap.target, gap.role, left))
+    for one, own_s in zip(looks, intervals, strict=True):
+        for start, end, missing in one.holes(own_s or shortest_s, span):
+            within = sum(hole.missing for hole in common if start <= hole.start_s and hole.end_s <= end)
+            gap = Gap(start, end, one.target, one.role, missing - round(within * shortest_s / (own_s or shortest_s)))
+            if gap.missing > 0 and not any(_same(gap, hole, own_s or shortest_s) for hole in common):
+                result.append(gap)
     return tuple(sorted(result, key=lambda gap: (gap.start_s, gap.end_s, gap.target or "", gap.role or "")))
 
 
-def gaps_json(found: Sequence[Gap], *, interval_s: float) -> dict[str, Any]:
+def _looks(series: Sequence[Series], samples: Samples) -> list[_Looks]:
+    found: dict[tuple[str, str], list[NDArray[np.int64]]] = {}
+    for one in series:
+        if is_look(one):
+            found.setdefault((one.service, one.role), []).append(_times(samples, one.id))
+    return [_Looks(target, role, tuple(times)) for (target, role), times in found.items()]
+
+
+def gaps_json(found: Sequence[Gap], *, interval_s: float | None) -> dict[str, Any]:
     """The content of ``gaps.json``."""
     return {"interval_s": interval_s, "gaps": [gap.to_json() for gap in found]}
 

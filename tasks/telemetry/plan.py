@@ -6,19 +6,42 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from tasks.base.errors import DocumentError
 from tasks.base.files import read_json, write_json
 from tasks.telemetry.targets import Target, address_of
 
 if TYPE_CHECKING:
-    from tasks.telemetry.config import TelemetryConfig
+    from tasks.telemetry.config import ScrapeSource
+
+
+class CollectorPlan(Protocol):
+    """What starts a collecting process, whatever it reads from."""
+
+    program: ClassVar[str]
+    """Module that is run with the plan's file as its argument."""
+
+    @property
+    def out(self) -> Path:
+        """The recording's folder."""
+
+    @property
+    def flush_s(self) -> float:
+        """How often a chunk is committed."""
+
+    def check(self) -> None:
+        """Refuse what cannot work, with a DocumentError."""
+
+    def write(self, path: Path) -> None:
+        """Write it to *path*, atomically."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapePlan:
     """Targets, how often they are scraped, and where the samples go."""
+
+    program: ClassVar[str] = "tasks.telemetry.collect"
 
     out: Path
     """The recording's folder."""
@@ -31,10 +54,9 @@ class ScrapePlan:
     body_limit_bytes: int = 16 << 20
 
     @classmethod
-    def of(cls, config: TelemetryConfig, targets: Sequence[Target], out: Path) -> Self:
-        """The plan of the section ``telemetry`` for *targets*."""
-        source = config.scrape
-        return cls(out, tuple(targets), source.interval_s, source.timeout_s, config.flush_s, source.hosts, source.body_limit_bytes)
+    def of(cls, source: ScrapeSource, flush_s: float, targets: Sequence[Target], out: Path) -> Self:
+        """The plan of *source* for *targets*."""
+        return cls(out, tuple(targets), source.interval_s, source.timeout_s, flush_s, source.hosts, source.body_limit_bytes)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

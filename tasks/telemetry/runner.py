@@ -9,29 +9,31 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tasks.base.errors import DocumentError, LockedError, PreflightError, StorageError, TidegaugeError
+from tasks.base.errors import CredentialsError, DocumentError, LockedError, PreflightError, StorageError, TidegaugeError
 from tasks.base.files import read_json
 from tasks.base.process import ProcessId, identify, start_child, stop_group
-from tasks.telemetry.plan import ScrapePlan
+from tasks.telemetry.plan import CollectorPlan
 from tasks.telemetry.source import SourceStatus
 
 GRACE_S = 10.0
 SILENT_S, SILENT_FLUSHES = 10.0, 3.0
 """A collector that has committed nothing for the longer of the two is taken for hung."""
-_REFUSALS: dict[int, type[TidegaugeError]] = {2: DocumentError, 6: StorageError, 7: LockedError}
+_REFUSALS: dict[int, type[TidegaugeError]] = {
+    one.exit_code: one for one in (DocumentError, PreflightError, CredentialsError, StorageError, LockedError)
+}
 
 
 class Collector:
     """A collector process; a :class:`tasks.telemetry.source.TelemetrySource`."""
 
-    def __init__(self, plan: ScrapePlan, *, tied: bool) -> None:
+    def __init__(self, plan: CollectorPlan, *, tied: bool) -> None:
         self.plan = plan
         self.restarts = 0
         self._tied = tied
         self._child = self._started()
 
     @classmethod
-    def start(cls, plan: ScrapePlan, *, tied: bool = True) -> Self:
+    def start(cls, plan: CollectorPlan, *, tied: bool = True) -> Self:
         """
         Start collecting into ``plan.out``, or go on there.
 
@@ -138,7 +140,7 @@ class Collector:
     def _started(self) -> subprocess.Popen[bytes]:
         self._begun_s = time.time()
         return start_child(
-            [sys.executable, "-P", "-m", "tasks.telemetry.collect", str(self.out / "collector-config.json")],
+            [sys.executable, "-P", "-m", self.plan.program, str(self.out / "collector-config.json")],
             output=self._log,
             env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"},
             tied=self._tied,

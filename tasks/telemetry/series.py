@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 from tasks.base.files import canonical_json
 
-Role = Literal["service", "container", "node", "harness"]
+Role = Literal["service", "container", "pod", "node", "harness"]
+"""What a series is about; ``pod`` has the rows of a whole pod, which its containers' rows must not be added to."""
 ROLES: tuple[Role, ...] = get_args(Role)
 PLACES = frozenset({"instance", "port"})
 """Labels that say where a process happens to listen; they are not part of a series' identity."""

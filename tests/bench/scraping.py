@@ -16,7 +16,7 @@ from tasks.cluster.remains import supervisor_of
 from tasks.load.config import Constant, LoadConfig
 from tasks.load.runner import LoadRun
 from tasks.recordings.deployment import Deployed
-from tasks.telemetry.config import TelemetryConfig
+from tasks.telemetry.config import ScrapeSource, TelemetryConfig
 from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.runner import Collector
 from tests.bench.demo_shop import demo_shop
@@ -79,7 +79,7 @@ def _wait(seconds: float, collector: Collector, load: LoadRun | None) -> None:
 
 def costs(deployed: Deployed, folder: Path) -> tuple[Cost, Cost]:
     """Without and with load."""
-    plan = ScrapePlan.of(TelemetryConfig(), deployed.targets, folder / "recording")
+    plan = ScrapePlan.of(ScrapeSource(), TelemetryConfig().flush_s, deployed.targets, folder / "recording")
     collector = Collector.start(plan)
     try:
         collector.ready()

@@ -25,7 +25,7 @@ def test_a_good_document_is_read(written):
     found = load_document(written())
 
     assert (found.name, found.seed, found.load.users.users) == ("small", 5, 4)
-    assert found.telemetry.scrape.interval_s == 1.0
+    assert found.telemetry.interval_s == 1.0
 
 
 @pytest.mark.parametrize(

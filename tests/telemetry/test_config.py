@@ -18,7 +18,7 @@ def test_the_section_becomes_a_plan(tmp_path: Path) -> None:
     """Settings arrive in the plan, and the plan survives its file."""
     config = TelemetryConfig.model_validate({"sources": ({"kind": "scrape", "interval_s": 2, "timeout_s": 1},), "flush_s": 10})
 
-    plan = ScrapePlan.of(config, [Target("orders", "service", "http://127.0.0.1:1/metrics")], tmp_path)
+    plan = ScrapePlan.of(config.source, config.flush_s, [Target("orders", "service", "http://127.0.0.1:1/metrics")], tmp_path)
     plan.write(tmp_path / "plan.json")
 
     assert (plan.interval_s, plan.timeout_s, plan.flush_s) == (2, 1, 10)

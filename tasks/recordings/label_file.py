@@ -1,0 +1,137 @@
+"""Labels that somebody brings along: which faults there were in a recording that was imported."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.base.clock import from_iso
+from tasks.base.errors import DocumentError
+from tasks.base.intervals import Interval
+from tasks.base.mistakes import nearest
+from tasks.base.trials import Outcome, Trial, Windows
+from tasks.recordings.labels import HEADER
+
+NEEDED = ("kind", "target", "start", "end")
+"""The short form; the long form is that of a recording's own ``labels.csv``."""
+OPTIONAL = ("fault_id", "intensity", "placebo", "outcome")
+LIMIT_BYTES = 4 << 20
+ASSUMED = "the label file names no outcome: taken for one that users noticed"
+
+
+def read_labels(path: Path, span: Interval, shift_s: float = 0.0) -> tuple[Trial, ...]:
+    """
+    The trials in the CSV file *path*, by their start.
+
+    Args:
+        path: With the columns ``kind,target,start,end`` (ISO 8601 with a zone, or seconds since 1970) and any of
+            ``fault_id,intensity,placebo,outcome``, or the columns of a recording's ``labels.csv``.
+        span: What was imported; a fault outside of it is a mistake.
+        shift_s: Added to each time: the samples' clock less the clock of the labels.
+
+    Raises:
+        DocumentError: All mistakes, each with its line.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw[: LIMIT_BYTES + 1].decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path} cannot be read: {error}") from error
+    if len(raw) > LIMIT_BYTES:
+        raise DocumentError(f"{path} has more than {LIMIT_BYTES >> 20} MB; labels need a line a fault")
+    rows = csv.DictReader(io.StringIO(text))
+    names = [name.strip() for name in rows.fieldnames or ()]
+    rows.fieldnames = names
+    mistakes = _header_mistakes(path, names)
+    found: list[Trial] = []
+    for row in () if mistakes else rows:
+        try:
+            found.append(_trial(row, rows.line_num, span, shift_s))
+        except ValueError as error:
+            mistakes.append(f"{path}:{rows.line_num}: {error}")
+    ids = [trial.id for trial in found]
+    mistakes += [f"{path}: two faults are called {name}" for name in sorted({name for name in ids if ids.count(name) > 1})]
+    if mistakes:
+        raise DocumentError("\n".join(mistakes), next_step=f"columns: {','.join(NEEDED)} and, if known, {','.join(OPTIONAL)}")
+    return tuple(sorted(found, key=lambda trial: (trial.windows.requested, trial.id)))
+
+
+def _header_mistakes(path: Path, names: list[str]) -> list[str]:
+    long = "requested" in names
+    known = HEADER if long else (*NEEDED, *OPTIONAL)
+    wanted = ("kind", "target", "requested", "reverted") if long else NEEDED
+    found = [f"{path}:1: there is no column {name}" for name in wanted if name not in names]
+    found += [f"{path}:1: there is no use for a column {name!r}{nearest(name, known)}" for name in names if name not in known]
+    return found + [f"{path}:1: two columns are called {name}" for name in sorted({name for name in names if names.count(name) > 1})]
+
+
+def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: float) -> Trial:
+    if None in row:
+        raise ValueError("it has more cells than the header")
+    cells = {name: (value or "").strip() for name, value in row.items()}
+    if not cells["kind"] or not cells["target"]:
+        raise ValueError("kind and target must not be empty")
+    windows = _windows(cells, shift_s)
+    end = windows.reverted
+    if end is None or end <= windows.requested:
+        raise ValueError("its end is not after its start")
+    if windows.requested < span.start_s or windows.requested > span.end_s:
+        raise ValueError("it starts outside of what is imported")
+    placebo = _truth(cells.get("placebo", ""))
+    told = cells.get("outcome", "")
+    if told and told not in set(Outcome):
+        raise ValueError(f"outcome {told!r} is none of {', '.join(Outcome)}{nearest(told, list(Outcome))}")
+    return Trial(
+        id=cells.get("fault_id") or f"label-{line}",
+        kind=cells["kind"],
+        target=cells["target"],
+        intensity=_number(cells.get("intensity", "")),
+        placebo=placebo,
+        duration_s=round(end - windows.requested, 3),
+        windows=windows,
+        outcome=None if placebo else Outcome(told or Outcome.IMPACT),
+        note="" if told or placebo else ASSUMED,
+    )
+
+
+def _windows(cells: Mapping[str, str], shift_s: float) -> Windows:
+    if "start" in cells:
+        start, end = (_moment(cells[name]) + shift_s for name in ("start", "end"))
+        return Windows(start, start, None, end, end, end)
+    times = {name: _moment(cells[name]) + shift_s if cells.get(name) else None for name in HEADER[6:]}
+    requested = times["requested"]
+    if requested is None:
+        raise ValueError("it has no time at which it was requested")
+    acknowledged = times["acknowledged"] if times["acknowledged"] is not None else requested
+    return Windows(**{**times, "requested": requested, "acknowledged": acknowledged})  # type: ignore[arg-type]
+
+
+def _moment(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time: write 2026-11-24T12:00:00Z, or seconds since 1970") from error
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in ("", "false", "0", "no"):
+        return False
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    raise ValueError(f"placebo {text!r} is neither true nor false")
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text or "1")
+    except ValueError as error:
+        raise ValueError(f"intensity {text!r} is no number") from error
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"intensity {text!r} is not a number from 0 on")
+    return value

@@ -1,0 +1,107 @@
+"""Starting whatever the document names as the source of a recording's samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.base.clock import Clock
+from tasks.base.errors import PreflightError
+from tasks.base.files import write_atomically
+from tasks.base.stopping import sheltered
+from tasks.telemetry.config import PrometheusSource, ScrapeSource, TelemetryConfig
+from tasks.telemetry.plan import ScrapePlan
+from tasks.telemetry.prometheus.adapter import DirectAdapter
+from tasks.telemetry.prometheus.client import OFFSET_S, Client
+from tasks.telemetry.prometheus.identity import ROLE_LABEL, SERVICE_LABEL
+from tasks.telemetry.prometheus.plan import TailPlan
+from tasks.telemetry.prometheus.preflight import looked_over
+from tasks.telemetry.runner import Collector
+from tasks.telemetry.targets import Target, address_of
+
+READY_S = 30.0
+"""A Prometheus that finds new targets scrapes them within its interval; longer than that and a flush is trouble."""
+
+
+@contextmanager
+def sampling(telemetry: TelemetryConfig, targets: Sequence[Target], folder: Path, *, planned_s: float, clock: Clock) -> Iterator[Collector]:
+    """
+    A started source that writes into *folder*; stopped, with everything fetched, at the end.
+
+    Raises:
+        PreflightError: The server is not there, keeps too little, or its clock is off; or nothing comes.
+    """
+    source = telemetry.source
+    if isinstance(source, ScrapeSource):
+        plan = ScrapePlan.of(source, telemetry.flush_s, targets, folder)
+        with _running(Collector.start(plan)) as collector:
+            yield collector
+        return
+    require_server(source, planned_s)
+    with told_to(source, targets), _running(Collector.start(TailPlan.of(source, telemetry.flush_s, clock.wall_s(), folder))) as collector:
+        yield collector
+
+
+@contextmanager
+def _running(collector: Collector) -> Iterator[Collector]:
+    try:
+        collector.ready(READY_S)
+        yield collector
+    finally:
+        with sheltered():
+            collector.stop()
+
+
+def require_server(source: PrometheusSource, planned_s: float) -> None:
+    """
+    Refuse a server that cannot hold what is planned.
+
+    Raises:
+        PreflightError: It does not answer, keeps less than the plan takes, or has another time than this machine.
+    """
+    facts = looked_over(Client(DirectAdapter(source.access)), source.way)
+    if facts.retention_s is not None and facts.retention_s < planned_s:
+        raise PreflightError(
+            f"{source.url} keeps {facts.retention_s / 3600:g} hours, and {planned_s / 3600:.1f} are planned",
+            next_step="start it with a longer --storage.tsdb.retention.time",
+        )
+    if abs(facts.clock_offset_s) > OFFSET_S + facts.clock_error_s:
+        raise PreflightError(
+            f"the clock of {source.url} is {facts.clock_offset_s:+.1f} s off this machine's; faults could not be laid over its samples",
+            next_step="set both clocks (chrony, ntpd), then run again",
+        )
+
+
+@contextmanager
+def told_to(source: PrometheusSource, targets: Sequence[Target]) -> Iterator[None]:
+    """Have the server scrape *targets* for the time inside, where the document names a file that it watches."""
+    if source.file_sd is None:
+        yield
+        return
+    path = Path(source.file_sd).expanduser()
+    if not path.parent.is_dir():
+        raise PreflightError(f"telemetry.sources[0].file_sd: there is no folder {path.parent}", next_step=f"mkdir -p {path.parent}")
+    write_atomically(path, json.dumps([file_sd_group(one, source.interval_s) for one in targets], indent=1))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def file_sd_group(target: Target, interval_s: float) -> dict[str, object]:
+    """One target as ``file_sd_configs`` wants it; its labels say whom it is about."""
+    address = address_of(target.url)
+    every = f"{round(interval_s * 1000)}ms"
+    return {
+        "targets": [address.authority],
+        "labels": {
+            "__scheme__": address.scheme,
+            "__metrics_path__": address.path,
+            "__scrape_interval__": every,
+            "__scrape_timeout__": every,
+            SERVICE_LABEL: target.name,
+            ROLE_LABEL: target.role,
+        },
+    }

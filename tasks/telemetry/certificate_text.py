@@ -1,0 +1,40 @@
+"""The data certificate in sentences, for terminals and messages; from its JSON form alone, so that nothing heavy is loaded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def sentences(certificate: Mapping[str, Any]) -> tuple[str, ...]:
+    """One line a subject; what was not looked at is not mentioned."""
+    told = certificate
+    scrapes = f"{told['scrapes_found']:,} scrapes found, {told['scrapes_expected']:,} expected, {told['scrapes_failed']:,} failed"
+    odd = {"counter resets": "counter_resets", "duplicates": "duplicates", "late": "out_of_order", "not finite": "non_finite"}
+    found = [
+        f"{told['samples']:,} samples of {told['series']:,} series: {told['samples_found']:,} found, {told['samples_expected']:,} expected",
+        f"{told['targets']} targets: {scrapes}",
+        ", ".join(f"{told[name]:,} {words}" for words, name in odd.items()),
+    ]
+    if duration := told.get("scrape_duration_s"):
+        found.append(f"a scrape took {duration[0] * 1000:.0f} ms (median), {duration[1] * 1000:.0f} ms at most")
+    if told.get("stale"):
+        found.append(f"{told['stale']:,} marks with which the server ended a series")
+    if told.get("own_stamps"):
+        found.append(f"{told['own_stamps']:,} series bring their own time stamps: how many samples they should have nobody knows")
+    for name, count in (told.get("left_out") or {}).items():
+        found.append(f"native histogram {name} was not kept ({count} chunks)")
+    return (*found, *_server(told.get("server") or {}))
+
+
+def _server(server: Mapping[str, Any]) -> list[str]:
+    if not server:
+        return []
+    kept = "keeps by size alone, or does not say" if server["retention_s"] is None else f"keeps {server['retention_s'] / 3600:g} h"
+    found = [
+        f"from {server['server']}, Prometheus {server['version']}, by {server['way']} ({server['why']}); it {kept}",
+        f"its clock was {server['clock_offset_s']:+.3f} s off this machine's, give or take {server['clock_error_s']:.3f} s",
+    ]
+    if server["retries"] or server["halved"]:
+        found.append(f"{server['retries']} questions were asked again, {server['halved']} windows had to be halved")
+    return found + [f"it warned: {text} ({count} times)" for text, count in server["warnings"].items()]

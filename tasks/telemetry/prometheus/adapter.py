@@ -1,0 +1,212 @@
+"""
+The one way to a Prometheus: address, headers, CA, client certificate and token stand here and nowhere else.
+
+A cluster provider plugs in its own :class:`Adapter` (the API server's service proxy); everything behind it asks in paths.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from tasks.base.errors import CredentialsError, DocumentError, PreflightError
+from tasks.telemetry.prometheus.access import Access, forbidden, is_loopback
+
+PIECE_BYTES = 1 << 18
+ERROR_BYTES = 4096
+
+
+class Unreachable(Exception):
+    """No usable reply came: nobody listens, the connection was cut, it took too long, or the server is busy (429, 5xx)."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request below the server's address."""
+
+    path: str
+    """``/api/v1/query`` and the like."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """With a body it is a POST."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 30.0
+    """For the connection, and between any two pieces of the reply."""
+
+
+class Reply(Protocol):
+    """A reply of status 200, or an error of the API that has a body."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives; raises :class:`Unreachable` when it is cut off."""
+
+    def close(self) -> None:
+        """Drop the connection unless the body was read to its end."""
+
+
+class Adapter(Protocol):
+    """Sends requests to one server, with everything that lets it in."""
+
+    @property
+    def name(self) -> str:
+        """What to call the server in messages and manifests; nothing secret is in it."""
+
+    def send(self, request: Request) -> Reply:
+        """
+        Send *request*; redirects are never followed.
+
+        Raises:
+            Unreachable: See there; worth another try.
+            CredentialsError: 401 or 403.
+            PreflightError: A redirect, or a certificate that is not trusted.
+        """
+
+
+@dataclass(slots=True)
+class _Reply:
+    response: urllib3.BaseHTTPResponse
+    status: int
+    headers: Mapping[str, str]
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives."""
+        try:
+            yield from self.response.stream(PIECE_BYTES, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise Unreachable(f"the reply was cut off: {_said(error)}") from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back when the body was read whole, drop it otherwise."""
+        self.response.release_conn() if self.response.closed else self.response.close()
+
+
+class DirectAdapter:
+    """Over HTTP to the address of *access*, straight; proxies of the environment are not used."""
+
+    def __init__(self, access: Access) -> None:
+        if problems := access.problems():
+            raise DocumentError("; ".join(problems), next_step="mend the address, then run the same command again")
+        parts = urlsplit(access.url)
+        self._access = access
+        self._host = parts.hostname or ""
+        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=2, ssl_context=_context(access) if parts.scheme == "https" else None)
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self._base
+
+    def send(self, request: Request) -> Reply:
+        """See :meth:`Adapter.send`."""
+        self._refuse_metadata()
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        headers = {"User-Agent": "tidegauge", "Accept-Encoding": "identity", **self._access.headers, **request.headers}
+        if (token := self._access.token()) is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            response = self._pool.request(
+                "GET" if request.body is None else "POST",
+                f"{self._base}{request.path}{query}",
+                body=request.body,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=min(10.0, request.timeout_s), read=request.timeout_s),
+            )
+        except (HTTPError, OSError) as error:
+            raise self._not_reached(error) from error
+        return judged(_Reply(response, response.status, {name.lower(): value for name, value in response.headers.items()}), self.name)
+
+    def _refuse_metadata(self) -> None:
+        """A name may lead anywhere; it must not lead to where clouds keep their credentials."""
+        try:
+            found = {str(one[4][0]) for one in socket.getaddrinfo(self._host, None, proto=socket.IPPROTO_TCP)}
+        except OSError as error:
+            raise Unreachable(f"{self._host}: {error.strerror or error}") from error
+        bad = sorted(address for address in found if forbidden(address))
+        if bad and not is_loopback(self._host):
+            raise PreflightError(f"{self._host} leads to {bad[0]}, where no Prometheus is", next_step="give the server's own address")
+
+    def _not_reached(self, error: Exception) -> Exception:
+        cause = getattr(error, "reason", None) or error
+        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            why = getattr(cause, "verify_message", "") or "it is not signed by an authority that is known here"
+            return PreflightError(
+                f"the certificate of {self.name} is not trusted: {why}", next_step="name its authority with ca_file (--ca-file)"
+            )
+        return Unreachable(f"{self.name}: {_said(error)}")
+
+
+def judged(reply: Reply, name: str) -> Reply:
+    """
+    *reply* where its status is one that the API speaks with, 2xx or a 4xx with a reason.
+
+    Raises:
+        Unreachable: 429 or 5xx.
+        CredentialsError: 401 or 403.
+        PreflightError: A redirect, which is never followed: a token would go with it.
+    """
+    status = reply.status
+    if 200 <= status < 300 or status in (400, 404, 405, 415, 422):
+        return reply
+    try:
+        if 300 <= status < 400:
+            where = reply.headers.get("location", "?")[:200]
+            raise PreflightError(
+                f"{name} redirects to {where!r}, and redirects are not followed", next_step="give the address behind the redirect"
+            )
+        if status in (401, 403):
+            raise CredentialsError(
+                f"{name} answers {status}: the token or certificate is missing, expired, or not allowed to read",
+                next_step="log in anew, then run the same command again",
+            )
+        raise Unreachable(f"{name} answers {status}: {_start(reply)}", _seconds(reply.headers.get("retry-after")))
+    finally:
+        reply.close()
+
+
+def _start(reply: Reply) -> str:
+    """The first line of a body, for a message."""
+    try:
+        text = next(reply.pieces(), b"")[:ERROR_BYTES].decode("utf-8", "replace")
+    except Unreachable:
+        text = ""
+    return next(iter(text.strip().splitlines()), "no reason given")[:200]
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _said(error: Exception) -> str:
+    cause = getattr(error, "reason", None) or error
+    return str(getattr(cause, "strerror", None) or cause)[:200]
+
+
+def _context(access: Access) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=None if access.ca_file is None else str(Path(access.ca_file).expanduser()))
+        if access.cert_file is not None and access.key_file is not None:
+            context.load_cert_chain(Path(access.cert_file).expanduser(), Path(access.key_file).expanduser())
+    except (OSError, ssl.SSLError) as error:
+        raise CredentialsError(f"a certificate cannot be read: {error}", next_step="mend ca_file, cert_file or key_file") from error
+    return context

@@ -1,0 +1,147 @@
+"""From a server to a recording's folder: windows of a span, each complete or not at all, with patience for a server in trouble."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.base.errors import PreflightError, TidegaugeError
+from tasks.telemetry.prometheus.adapter import Unreachable
+from tasks.telemetry.prometheus.batch import Batch
+from tasks.telemetry.prometheus.client import Client, ServerFacts
+from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
+from tasks.telemetry.prometheus.selectors import Matcher
+from tasks.telemetry.prometheus.writer import WindowWriter
+
+SCRAPES = (Matcher("__name__", "=~", "up|scrape_duration_seconds|scrape_samples_scraped|scrape_samples_post_metric_relabeling"),)
+"""Always asked for: gaps are found by them."""
+SAMPLES_AT_ONCE = {"remote-read": 2_000_000, "range-json": 600_000}
+"""About as many samples are asked for in one window: what bounds the memory of a long export."""
+FIRST_MS, LONGEST_MS, GROWTH = 300_000, 86_400_000, 8
+PASSING = frozenset({"timeout", "canceled", "unavailable", "internal"})
+"""Kinds of refusals that another try may not meet."""
+WAIT_S = (0.2, 15.0)
+LONGEST_RETRY_AFTER_S = 120.0
+
+
+@dataclass(slots=True)
+class Export:
+    """
+    Brings windows of a server's samples into *writer*.
+
+    *give_up_s* is how long a window is tried for; *told* is called with a sentence whenever it is tried again.
+    """
+
+    client: Client
+    facts: ServerFacts
+    selectors: Sequence[Sequence[Matcher]]
+    writer: WindowWriter
+    give_up_s: float = 300.0
+    told: Callable[[str], None] = lambda _: None
+    retries: int = 0
+    last_error: str | None = None
+    halved: int = 0
+    """Windows that a server would not give in one piece."""
+    _groups: tuple[tuple[Matcher, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put what gaps are found by behind what was asked for."""
+        self._groups = (*(tuple(one) for one in self.selectors), SCRAPES)
+
+    def span(self, start_ms: int, end_ms: int, done: Callable[[int, int], None] = lambda _, __: None) -> None:
+        """
+        Bring [*start_ms*, *end_ms*], or what of it is not there yet.
+
+        Args:
+            start_ms: First moment.
+            end_ms: Last moment, inclusive.
+            done: Called after each window with its end and its number of samples.
+
+        Raises:
+            PreflightError: The server could not be asked for *give_up_s*; what was finished is kept.
+            StorageError: No space is left.
+        """
+        begin, length = start_ms, FIRST_MS
+        if self.writer.until_ms is not None:
+            begin = max(begin, self.writer.until_ms + 1)
+        while begin <= end_ms:
+            end = min(end_ms, begin + length - 1)
+            rows = self.window(begin, end)
+            done(end, rows)
+            wished = SAMPLES_AT_ONCE[self.facts.way] / max(1, rows)
+            length = min(LONGEST_MS, max(1000, int(length * min(GROWTH, wished))))
+            begin = end + 1
+
+    def window(self, start_ms: int, end_ms: int) -> int:
+        """
+        Bring one window whole; the number of its samples.
+
+        Raises:
+            PreflightError: See :meth:`span`.
+        """
+        import stamina
+
+        stamina.instrumentation.set_on_retry_hooks(())  # retries are counted and told here, not logged
+        low_s, high_s = WAIT_S
+        attempts = stamina.retry_context(on=self._again, attempts=None, timeout=self.give_up_s, wait_initial=low_s, wait_max=high_s)
+        try:
+            for attempt in attempts:
+                with attempt:
+                    return self.writer.write((self._samples(group, start_ms, end_ms) for group in self._groups), end_ms)
+        except (Unreachable, MalformedReply) as error:
+            raise PreflightError(
+                f"{self.client.adapter.name} could not be asked for {self.give_up_s:g} s: {error}",
+                next_step="see that it answers, then run the same command again: what is finished is kept",
+            ) from error
+        except ServerRefused as error:
+            raise PreflightError(f"{self.client.adapter.name} refuses: {error}", next_step="mend the selector, or ask for less") from error
+        raise AssertionError("a retry loop ends by a return or an error")
+
+    def _again(self, error: Exception) -> bool | float | dt.timedelta:
+        """Whether to try again, and after how long if the server said so."""
+        if not worth_another_try(error):
+            return False
+        self.retries += 1
+        self.last_error = str(error)
+        self.told(f"tried again: {error}")
+        told_s = getattr(error, "retry_after_s", None)
+        return True if told_s is None else min(float(told_s), LONGEST_RETRY_AFTER_S)
+
+    def _samples(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
+        if self.facts.way == "remote-read":
+            yield from self.client.samples("remote-read", matchers, start_ms, end_ms)
+            return
+        try:
+            whole = list(self.client.samples("range-json", matchers, start_ms, end_ms))
+        except ServerRefused as error:
+            if end_ms <= start_ms or not (error.kind == "too_long" or "too many samples" in error.said):
+                raise
+            whole = None
+        if whole is not None:
+            yield from whole
+            return
+        self.halved += 1
+        middle = (start_ms + end_ms) // 2
+        yield from self._samples(matchers, start_ms, middle)
+        yield from self._samples(matchers, middle + 1, end_ms)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the manifest says of the way in."""
+        return {
+            **self.facts.to_json(),
+            "server": self.client.adapter.name,
+            "requests": self.client.requests,
+            "received_bytes": self.client.received_bytes,
+            "retries": self.retries,
+            "halved": self.halved,
+            "warnings": dict(self.client.warnings),
+        }
+
+
+def worth_another_try(error: BaseException) -> bool:
+    """Whether the same question may be answered later."""
+    if isinstance(error, TidegaugeError):
+        return False
+    return isinstance(error, Unreachable | MalformedReply) or (isinstance(error, ServerRefused) and error.kind in PASSING)

@@ -1,0 +1,176 @@
+"""
+The reader process: ``python -m tasks.telemetry.prometheus.tail CONFIG.json``.
+
+Asks a Prometheus every few seconds for what is new and appends it as a chunk, until SIGTERM, SIGINT or SIGHUP, which fetch the
+rest and end it. Started again on the same folder it goes on from its watermark: nothing is lost as long as the server has it.
+A server that does not answer is asked again; the chunk after the trouble covers it. ``collector.json`` says how it is,
+``collector-events.jsonl`` what happened.
+
+Exit codes: 0 ended by a signal, 2 the configuration is wrong, 3 refused, 4 not let in, 6 no space left, 7 another one writes there.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.base.clock import Clock, SystemClock
+from tasks.base.errors import CredentialsError, PreflightError, TidegaugeError
+from tasks.telemetry.heartbeat import Heartbeat
+from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
+from tasks.telemetry.prometheus.client import Client, ServerFacts
+from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
+from tasks.telemetry.prometheus.export import Export
+from tasks.telemetry.prometheus.plan import TailPlan
+from tasks.telemetry.prometheus.writer import WindowWriter
+
+LOOK_S = 60.0
+"""How often the clocks are compared anew."""
+LAST_S = 20.0
+"""How long the rest is tried for at the end."""
+
+
+class Tail:
+    """Appends what is new, again and again."""
+
+    def __init__(self, plan: TailPlan, clock: Clock) -> None:
+        self.plan, self.clock = plan, clock
+        self.client = Client(DirectAdapter(plan.access), clock)
+        self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000))
+        self.heartbeat = Heartbeat(plan.out, clock)
+        self.export: Export | None = None
+        self.stopped = threading.Event()
+        self._failed = 0
+        self._samples = 0
+        self._trouble: str | None = None
+        self._looked_s = 0.0
+        self._offset_s = 0.0
+
+    def run(self) -> None:
+        """
+        Work until :meth:`stop`.
+
+        Raises:
+            StorageError: The disk is full; all chunks committed before are readable.
+            CredentialsError: The server does not let us in.
+        """
+        self.heartbeat.event("started", chunk=self.writer.chunk)
+        self._say(alive=True)
+        due_s = self.clock.monotonic_s()
+        while not self.stopped.is_set():
+            self._append()
+            due_s = max(due_s + self.plan.flush_s, self.clock.monotonic_s())
+            self.stopped.wait(max(0.0, due_s - self.clock.monotonic_s()))
+        self._last()
+        self.writer.close()
+        self.heartbeat.event("stopped", chunk=self.writer.chunk)
+        self._say(alive=False)
+
+    def stop(self, *_: object) -> None:
+        """Let :meth:`run` fetch the rest and return."""
+        self.stopped.set()
+
+    def _append(self, settle_s: float | None = None) -> bool:
+        """Ask once for everything up to now; whether the server answered."""
+        try:
+            export = self._ready()
+            end_ms = round((self.clock.wall_s() + self._offset_s - (self.plan.settle_s if settle_s is None else settle_s)) * 1000)
+            self._samples += self._bring(export, end_ms)
+        except (PreflightError, Unreachable, MalformedReply, ServerRefused) as error:
+            self._in_trouble(str(error))
+            return False
+        if self._trouble is not None:
+            self.heartbeat.event("server_up")
+            self._trouble = None
+        self._say(alive=True)
+        return True
+
+    def _bring(self, export: Export, end_ms: int) -> int:
+        begin_ms = round((self.plan.begin_s + self._offset_s) * 1000)
+        until_ms = self.writer.until_ms
+        start_ms = begin_ms if until_ms is None else max(begin_ms, until_ms + 1 - round(self.plan.overlap_s * 1000))
+        if end_ms <= (until_ms or 0) or end_ms < start_ms:
+            return 0
+        return export.window(start_ms, end_ms)
+
+    def _ready(self) -> Export:
+        """The export, once the server was looked over; its clock is looked at again from time to time."""
+        now_s = self.clock.monotonic_s()
+        if self.export is None:
+            facts = self.client.facts()
+            if self.plan.way != "auto":
+                facts = ServerFacts(**{**facts.to_json(), "way": self.plan.way, "why": "as the document says"})
+            self._looked(facts.clock_offset_s, facts.clock_error_s)
+            self.heartbeat.event("server", **facts.to_json())
+            self.export = Export(self.client, facts, self.plan.selectors, self.writer, give_up_s=max(1.0, self.plan.flush_s))
+        elif now_s - self._looked_s > LOOK_S:
+            self._looked(*self.client.clock_offset())
+        return self.export
+
+    def _looked(self, offset_s: float, error_s: float) -> None:
+        self._looked_s = self.clock.monotonic_s()
+        self._offset_s = offset_s if abs(offset_s) > error_s else 0.0
+        self.heartbeat.event("clock_offset", offset_s=round(offset_s, 4), error_s=round(error_s, 4))
+
+    def _in_trouble(self, why: str) -> None:
+        self._failed += 1
+        if self._trouble is None:
+            self.heartbeat.event("server_down", error=why)
+        self._trouble = why
+        self._say(alive=True)
+
+    def _last(self) -> None:
+        """What came up to the moment of the signal; given up after a while."""
+        wanted_s = self.clock.wall_s()
+        deadline_s = self.clock.monotonic_s() + LAST_S
+        while self.clock.monotonic_s() < deadline_s:
+            settled = self.clock.wall_s() - wanted_s >= self.plan.settle_s
+            if settled and self._append(settle_s=self.clock.wall_s() - wanted_s):
+                return
+            time.sleep(0.05)
+        self.heartbeat.event("gave_up", error=self._trouble)
+
+    def _say(self, *, alive: bool) -> None:
+        writer = self.writer
+        facts: dict[str, Any] = {
+            "chunk": writer.chunk,
+            "last_scrape_s": None if writer.until_ms is None else writer.until_ms / 1000 - self._offset_s,
+            "scrapes": 0 if self.export is None else self.export.client.requests,
+            "failed": self._failed,
+            "samples": self._samples,
+            "series": len(writer.table),
+            "down": {} if self._trouble is None else {self.client.adapter.name: self._trouble},
+            "server": None if self.export is None else self.export.to_json(),
+            "tally": writer.tally.to_json(),
+        }
+        self.heartbeat.say(facts, alive=alive)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the reader; its exit code."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    pa.set_cpu_count(1)
+    try:
+        if len(arguments) != 1:
+            raise TidegaugeError("one argument is wanted: the configuration file")
+        tail = Tail(TailPlan.read(Path(arguments[0])), SystemClock())
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, tail.stop)
+        tail.run()
+    except CredentialsError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except TidegaugeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
