@@ -15,10 +15,13 @@ from tasks.base.clock import SystemClock, iso
 from tasks.base.errors import DocumentError, IncompleteError, TidegaugeError
 from tasks.base.files import canonical_json, sha256_file, sha256_text
 from tasks.base.intervals import Interval
+from tasks.base.parquet import sparing
 from tasks.base.progress import Progress, Report
-from tasks.base.stopping import stop_if_asked, stoppable
+from tasks.base.stopping import interruptible, stop_if_asked, stoppable
+from tasks.base.trials import Trial
 from tasks.recordings.imported import Imported, write_imported
 from tasks.recordings.label_file import read_labels
+from tasks.telemetry.ledger import ledger_path
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter
 from tasks.telemetry.prometheus.certified import certified, usual_interval_s
@@ -76,6 +79,16 @@ class PrometheusImport:
         """What is asked for."""
         return tuple(parse_selector(text) for text in self.match)
 
+    def trials(self, offset_s: float = 0.0) -> tuple[Trial, ...]:
+        """
+        What *labels* says, in the server's time, whose clock is *offset_s* ahead of this machine's.
+
+        Raises:
+            DocumentError: See :func:`tasks.recordings.label_file.read_labels`.
+        """
+        shift_s = offset_s if self.labels_clock == "client" else 0.0
+        return () if self.labels is None else read_labels(self.labels, self.span, shift_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Telling:
@@ -96,7 +109,7 @@ def import_prometheus(wanted: PrometheusImport, store: Store, telling: Telling, 
     """
     if problems := wanted.access.problems():
         raise DocumentError("; ".join(problems))
-    _ = wanted.selectors, None if wanted.labels is None else read_labels(wanted.labels, wanted.span)
+    _ = wanted.selectors, wanted.trials() if wanted.labels_clock == "server" else ()
     record = RunRecord.begin(store, name=wanted.name, document={}, profile="", extent="import", parent=None, prefect=NO_PREFECT)
     clock = SystemClock()
     begun_s = clock.monotonic_s()
@@ -128,10 +141,12 @@ NO_PREFECT = {"flow_run": None, "server": None}
 
 def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
     """Bring the samples into a folder that the same command finds again, and commit it once it is whole."""
+    sparing()
     client = Client(DirectAdapter(wanted.access))
     facts = looked_over(client, wanted.way)
     for sentence in facts.doubts(wanted.span):
         telling.say(sentence)
+    trials = wanted.trials(facts.clock_offset_s)
     expected = client.scraped_samples(wanted.span)
     require_room(store.root, expected)
     folder = store.root / "staging" / f"import-{wanted.key}"
@@ -142,8 +157,8 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
             telling.say(f"going on from {iso((writer.until_ms or 0) / 1000)}, where it was stopped: {there}")
         export = Export(client, facts, wanted.selectors, writer, told=telling.say)
         _bring(export, wanted, expected, telling.report)
-        require_matches(client.adapter.name, wanted.match, wanted.selectors, writer.table)
-        _write_down(wanted, export, folder)
+        require_matches(client.adapter.name, wanted.match, wanted.selectors, writer.tally.series())
+        _write_down(wanted, export, trials, folder)
     finally:
         writer.close()
     ref = store.commit(folder, "recording", Made(wanted.stage, wanted.key, settings=wanted.settings()))
@@ -160,14 +175,16 @@ def _bring(export: Export, wanted: PrometheusImport, expected: int | None, repor
         of = "" if expected is None else f" of about {expected:,}"
         report(Progress("import", f"{samples:,} samples{of}", end_ms / 1000 - start_s, length_s))
 
-    export.span(round(start_s * 1000), round(wanted.span.end_s * 1000), done)
+    with interruptible():
+        export.span(round(start_s * 1000), round(wanted.span.end_s * 1000), done)
 
 
-def _write_down(wanted: PrometheusImport, export: Export, folder: Path) -> None:
+def _write_down(wanted: PrometheusImport, export: Export, trials: Sequence[Trial], folder: Path) -> None:
+    for left in folder.iterdir():  # by one that was killed while it wrote down or committed: a manifest must not list another
+        if left.is_file() and left != ledger_path(folder):
+            left.unlink()
     tally, span = export.writer.tally, wanted.span
     certificate = certified(tally, span=(span.start_s, span.end_s), server=export.to_json())
-    shift_s = export.facts.clock_offset_s if wanted.labels_clock == "client" else 0.0
-    trials: Sequence[Any] = () if wanted.labels is None else read_labels(wanted.labels, span, shift_s)
     about = Imported(
         name=wanted.name,
         role=wanted.role,

@@ -80,7 +80,7 @@ def prometheus(
     url
         Address of the server, as http://127.0.0.1:9090.
     start
-        First moment: ISO 8601 with a zone, seconds since 1970, or a time before now, as -6h.
+        First moment: ISO 8601 with a zone, seconds since 1970, or how long before now, as 6h.
     end
         Last moment.
     """
@@ -121,12 +121,12 @@ def _moment(text: str, option: str, now_s: float) -> float:
     try:
         if text == "now":
             return round(now_s, 3)
-        if text[:1] == "-" and text[-1:] in UNITS_S:
-            return round(now_s - float(text[1:-1]) * UNITS_S[text[-1]], 3)
+        if text[-1:] in UNITS_S:
+            return round(now_s - abs(float(text[:-1])) * UNITS_S[text[-1]], 3)
         return float(text) if text.replace(".", "", 1).isdigit() else from_iso(text)
     except ValueError as error:
         raise DocumentError(
-            f"{option} {text!r} is no time", next_step=f"{option} 2026-11-24T12:00:00Z, {option} -6h, or {option} now"
+            f"{option} {text!r} is no time", next_step=f"{option} 2026-11-24T12:00:00Z, {option} 6h, or {option} now"
         ) from error
 
 

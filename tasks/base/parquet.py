@@ -111,3 +111,9 @@ def read_facts(path: Path) -> dict[str, str]:
             return {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise StorageError(f"{path} is not the Parquet file that was written: {error}") from error
+
+
+def sparing() -> None:
+    """For a process that only copies: give memory back to the system at once, and leave the other cores to others."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    pa.set_cpu_count(1)

@@ -42,6 +42,10 @@ class Grid:
         """Where each row ends, ``(n,)``: later samples are not known to it."""
         return self.centre_s + self.step_s / 2
 
+    def part(self, rows: slice) -> Grid:
+        """Some *rows* of it."""
+        return Grid(self.centre_s[rows], self.step_s)
+
     def horizon_s(self, interval_s: float) -> float:
         """How old, at a row's end, a sample of a series scraped every *interval_s* may be to stand for the row."""
         slow = OVERDUE * interval_s if interval_s > SLOW_SCRAPE * self.step_s else 0.0

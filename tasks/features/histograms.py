@@ -16,14 +16,6 @@ def parse_edge(text: str) -> float:
     return float(text.replace("Inf", "inf"))
 
 
-def added_up(per_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over the first axis of *per_s* ``(k, n)``; a NaN counts as nothing, all NaN stay NaN: ``(n,)``."""
-    known = ~np.isnan(per_s)
-    total: NDArray[np.float64] = np.where(known, per_s, 0.0).sum(axis=0)
-    total[~known.any(axis=0)] = np.nan
-    return total
-
-
 def quantile(edges: NDArray[np.float64], cumulative: NDArray[np.float64], q: float) -> NDArray[np.float64]:
     """
     The *q*-quantile of each column of a cumulative histogram.

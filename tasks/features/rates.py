@@ -1,4 +1,4 @@
-"""Rates of counters that may be reset."""
+"""Growth of counters that may be reset."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.features.grid import Grid, place
-from tasks.features.source import Block
+from tasks.features.source import Block, Key
 
 ROUNDING = 0.99
 """A counter that falls by less than a hundredth was read imprecisely; one that restarted begins far below."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Rates a second ``(k, n)``, never negative, NaN where unknown; and the *resets* ``(k,)`` met on the way."""
-
-    per_s: NDArray[np.float64]
-    resets: NDArray[np.int64]
 
 
 def increments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -42,37 +34,52 @@ def increments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return added, reset.sum(axis=1)
 
 
-def rates(block: Block, grid: Grid, window_s: float, interval_s: float) -> Rates:
-    """
-    Rate of each counter of *block* over the last *window_s* before each row's end.
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The *rows* that have a rate, the *first* and *last* sample in the window of each, and *span_s* between these; all ``(r,)``."""
 
-    The rate is what was added between the first and the last sample in the window, over the time between these two; it
-    is not stretched to the window's edges. NaN with fewer than two samples in the window, or when the row has no
-    sample of its own, the service being scraped every *interval_s*.
-    """
-    added, resets = increments(block.values)
-    total = np.cumsum(added, axis=1)
-    fresh = place(block.time_s, grid, interval_s).fresh
-    last = np.searchsorted(block.time_s, grid.time_s, side="right") - 1
-    first = np.searchsorted(block.time_s, grid.time_s - window_s, side="right")
-    known = fresh & (last > first)
-    per_s = np.full((len(block.ids), grid.time_s.size), np.nan)
-    if known.any():
-        a, b = first[known], last[known]
-        per_s[:, known] = (total[:, b] - total[:, a]) / (block.time_s[b] - block.time_s[a])
-    return Rates(np.maximum(per_s, 0.0, out=per_s), resets)
+    rows: NDArray[np.intp]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    span_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, time_s: NDArray[np.float64], grid: Grid, window_s: float, interval_s: float) -> Windows:
+        """
+        The windows of *window_s* over samples at *time_s* ``(m,)``.
+
+        A row has no rate with fewer than two samples in its window, or when it has no sample of its own, its target being
+        scraped every *interval_s*.
+        """
+        fresh = place(time_s, grid, interval_s).fresh
+        last = np.searchsorted(time_s, grid.time_s, side="right") - 1
+        first = np.searchsorted(time_s, grid.time_s - window_s, side="right")
+        rows = np.flatnonzero(fresh & (last > first))
+        first, last = first[rows], last[rows]
+        return cls(rows, first, last, time_s[last] - time_s[first])
+
+    def rate(self, added: NDArray[np.float64]) -> NDArray[np.float64]:
+        """
+        What was *added* ``(m,)`` a second, at each of the rows: ``(r,)``, never negative.
+
+        It is what was added between the first and the last sample in the window, over the time between these two; it is
+        not stretched to the window's edges.
+        """
+        total = np.cumsum(added)
+        return np.maximum((total[self.last] - total[self.first]) / self.span_s, 0.0)
 
 
-def born_at_zero(block: Block, scraped_s: NDArray[np.float64]) -> Block:
+def born_at_zero(block: Block[Key], scraped_s: NDArray[np.float64]) -> Block[Key]:
     """
-    *block* with zeros put before its first sample, at the moments at which its service had been scraped without it.
+    *block* with zeros put before its first sample, at the moments at which its target had been scraped without it.
 
     A counter with a new label set (the first 500, say) is exposed only after its first event; until then it stood at
-    zero. Without this the first event, often the only one, is in no rate.
+    zero. Without this the first event, often the only one, is in no rate. What a whole target had counted before it was
+    first scraped stays out: nobody knows since when.
 
     Args:
-        block: Counters of one service.
-        scraped_s: All moments ``(q,)`` at which that service was scraped, ascending.
+        block: Counters of one target.
+        scraped_s: All moments ``(q,)`` at which that target was scraped, ascending.
     """
     earlier = int(np.searchsorted(scraped_s, block.time_s[0], side="left"))
     if earlier == 0:

@@ -35,9 +35,14 @@ class Recipe:
         return () if isinstance(self.metric, Gauge) else self.needed
 
     @property
+    def sums(self) -> tuple[Ids, ...]:
+        """The sets of series of which each is combined to one."""
+        return tuple(ids for _, ids in self.buckets) if self.buckets else (self.ids, self.part)
+
+    @property
     def needed(self) -> Ids:
         """Numbers of all series that it reads."""
-        return self.ids + self.part + tuple(number for _, ids in self.buckets for number in ids)
+        return tuple(number for ids in self.sums for number in ids)
 
 
 def recipes(series: Iterable[Series], catalogue: Catalogue) -> tuple[Recipe, ...]:

@@ -22,14 +22,13 @@ from tasks.features.config import FeaturesConfig
 from tasks.features.matrix import Matrix
 from tasks.load.fidelity import Machine
 from tasks.load.history import LoadHistory, finish, read_history
+from tasks.recordings.format import FORMAT
 from tasks.telemetry.certificate import Certificate, certify
 from tasks.telemetry.gaps import Gap, gaps_json
 from tasks.telemetry.prometheus.certified import certified
 from tasks.telemetry.prometheus.writer import counted
 from tasks.telemetry.samples import Samples, read_samples, read_series
 from tasks.telemetry.series import Series
-
-FORMAT = "recording/1"
 
 
 @dataclass(frozen=True, slots=True)

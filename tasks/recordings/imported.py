@@ -11,7 +11,7 @@ from tasks.base.clock import iso
 from tasks.base.files import write_json
 from tasks.base.intervals import Interval
 from tasks.base.trials import Trial
-from tasks.recordings.finish import FORMAT
+from tasks.recordings.format import FORMAT
 from tasks.recordings.labels import write_labels
 from tasks.recordings.machine import clocks, versions
 from tasks.telemetry.certificate import Certificate
@@ -42,7 +42,7 @@ def write_imported(folder: Path, about: Imported, certificate: Certificate, tria
     write_json(folder / "gaps.json", gaps_json(certificate.gaps, interval_s=about.interval_s))
     write_json(folder / "degraded.json", [])
     notes = (*about.notes, *_notes(certificate))
-    spans = [Interval(trial.windows.requested, trial.windows.back_to_normal or trial.windows.requested) for trial in trials]
+    spans = [_disturbed(trial) for trial in trials]
     whole = all(any(span.covers(Interval(gap.start_s, gap.end_s)) for span in spans) for gap in certificate.gaps)
     facts = {
         "format": FORMAT,
@@ -73,6 +73,13 @@ def write_imported(folder: Path, about: Imported, certificate: Certificate, tria
     }
     write_json(folder / "recording.json", facts)
     return facts
+
+
+def _disturbed(trial: Trial) -> Interval:
+    """From the moment a fault was asked for to the one from which all was well, or at least the fault was over."""
+    windows = trial.windows
+    ends = (windows.requested, windows.reverted, windows.back_to_normal)
+    return Interval(windows.requested, max(end for end in ends if end is not None))
 
 
 def _notes(certificate: Certificate) -> list[str]:

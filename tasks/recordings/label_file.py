@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.base.clock import from_iso
+from tasks.base.clock import from_iso, iso
 from tasks.base.errors import DocumentError
 from tasks.base.intervals import Interval
 from tasks.base.mistakes import nearest
@@ -35,27 +35,38 @@ def read_labels(path: Path, span: Interval, shift_s: float = 0.0) -> tuple[Trial
         DocumentError: All mistakes, each with its line.
     """
     try:
-        raw = path.read_bytes()
-        text = raw[: LIMIT_BYTES + 1].decode("utf-8-sig")
+        with path.open("rb") as file:
+            raw = file.read(LIMIT_BYTES + 1)
+        if len(raw) > LIMIT_BYTES:
+            raise DocumentError(f"{path} has more than {LIMIT_BYTES >> 20} MB; labels need a line a fault")
+        text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path} cannot be read: {error}") from error
-    if len(raw) > LIMIT_BYTES:
-        raise DocumentError(f"{path} has more than {LIMIT_BYTES >> 20} MB; labels need a line a fault")
-    rows = csv.DictReader(io.StringIO(text))
-    names = [name.strip() for name in rows.fieldnames or ()]
-    rows.fieldnames = names
-    mistakes = _header_mistakes(path, names)
-    found: list[Trial] = []
-    for row in () if mistakes else rows:
-        try:
-            found.append(_trial(row, rows.line_num, span, shift_s))
-        except ValueError as error:
-            mistakes.append(f"{path}:{rows.line_num}: {error}")
-    ids = [trial.id for trial in found]
-    mistakes += [f"{path}: two faults are called {name}" for name in sorted({name for name in ids if ids.count(name) > 1})]
+    found, mistakes = _read(path, text, span, shift_s)
     if mistakes:
         raise DocumentError("\n".join(mistakes), next_step=f"columns: {','.join(NEEDED)} and, if known, {','.join(OPTIONAL)}")
     return tuple(sorted(found, key=lambda trial: (trial.windows.requested, trial.id)))
+
+
+def _read(path: Path, text: str, span: Interval, shift_s: float) -> tuple[list[Trial], list[str]]:
+    """Trials and mistakes; a mistake in the header or in the quotes ends the search for others."""
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    found: dict[str, Trial] = {}
+    mistakes: list[str] = []
+    try:
+        rows.fieldnames = names = [name.strip() for name in rows.fieldnames or ()]
+        mistakes += _header_mistakes(path, names)
+        for row in () if mistakes else rows:
+            try:
+                trial = _trial(row, rows.line_num, span, shift_s)
+                if trial.id in found:
+                    raise ValueError(f"another fault is called {trial.id}")
+                found[trial.id] = trial
+            except ValueError as error:
+                mistakes.append(f"{path}:{rows.line_num}: {error}")
+    except csv.Error as error:
+        mistakes.append(f"{path}:{max(1, rows.reader.line_num)}: {error}")
+    return list(found.values()), mistakes
 
 
 def _header_mistakes(path: Path, names: list[str]) -> list[str]:
@@ -73,16 +84,18 @@ def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: fl
     cells = {name: (value or "").strip() for name, value in row.items()}
     if not cells["kind"] or not cells["target"]:
         raise ValueError("kind and target must not be empty")
-    windows = _windows(cells, shift_s)
-    end = windows.reverted
-    if end is None or end <= windows.requested:
-        raise ValueError("its end is not after its start")
-    if windows.requested < span.start_s or windows.requested > span.end_s:
-        raise ValueError("it starts outside of what is imported")
+    for name in ("fault_id", "kind", "target"):
+        _check_name(name, cells.get(name, ""))
     placebo = _truth(cells.get("placebo", ""))
     told = cells.get("outcome", "")
     if told and told not in set(Outcome):
         raise ValueError(f"outcome {told!r} is none of {', '.join(Outcome)}{nearest(told, list(Outcome))}")
+    windows = _windows(cells, shift_s)
+    end = windows.requested if windows.reverted is None and told == Outcome.NOT_INJECTED else windows.reverted
+    if end is None or end < windows.requested or (end == windows.requested and told != Outcome.NOT_INJECTED):
+        raise ValueError("its end is not after its start")
+    if windows.requested < span.start_s or windows.requested > span.end_s:
+        raise ValueError("it starts outside of what is imported")
     return Trial(
         id=cells.get("fault_id") or f"label-{line}",
         kind=cells["kind"],
@@ -94,6 +107,14 @@ def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: fl
         outcome=None if placebo else Outcome(told or Outcome.IMPACT),
         note="" if told or placebo else ASSUMED,
     )
+
+
+def _check_name(column: str, text: str) -> None:
+    """Refuse what a terminal or a spreadsheet would take for more than a name: names are shown by both."""
+    if not text.isprintable():
+        raise ValueError(f"{column} {text!r} has a control character")
+    if text.startswith(("=", "+", "-", "@")):
+        raise ValueError(f"{column} {text!r} begins like a formula of a spreadsheet")
 
 
 def _windows(cells: Mapping[str, str], shift_s: float) -> Windows:
@@ -110,13 +131,14 @@ def _windows(cells: Mapping[str, str], shift_s: float) -> Windows:
 
 def _moment(text: str) -> float:
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return from_iso(text)
-    except ValueError as error:
+        try:
+            moment_s = float(text)
+        except ValueError:
+            moment_s = from_iso(text)
+        iso(moment_s)  # it must be a moment that can be written down again
+    except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{text!r} is no time: write 2026-11-24T12:00:00Z, or seconds since 1970") from error
+    return moment_s
 
 
 def _truth(text: str) -> bool:

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import TidegaugeError
+from tasks.base.parquet import sparing
 from tasks.telemetry.chunks import ChunkWriter
 from tasks.telemetry.heartbeat import Heartbeat
 from tasks.telemetry.plan import ScrapePlan
@@ -214,8 +213,7 @@ class CollectorProcess:
 
 def main(arguments: list[str]) -> int:
     """Run the collector; its exit code."""
-    pa.set_memory_pool(pa.system_memory_pool())
-    pa.set_cpu_count(1)
+    sparing()
     try:
         if len(arguments) != 1:
             raise TidegaugeError("one argument is wanted: the configuration file")

@@ -19,6 +19,8 @@ from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
 
 _SLACK = 1.5
+Hole = tuple[float, float, int]
+"""Start and end in seconds, and how many looks are missing in between."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,15 +61,29 @@ class _Looks:
         if planned_s is not None:
             return planned_s
         steps = np.concatenate([np.diff(times) for times in self.alone])
-        return float(np.median(steps)) / 1000 if len(steps) else None
+        if not len(steps):
+            return None
+        regular = steps[steps < _SLACK * np.median(steps)]  # their mean is exact where single looks come early or late
+        return float(np.mean(regular)) / 1000
 
-    def holes(self, interval_s: float, span: tuple[float, float]) -> list[tuple[float, float, int]]:
+    def holes(self, interval_s: float, span: tuple[float, float]) -> list[Hole]:
         """Holes of the target in *span*, and those of one of its series while that lived."""
         found = _holes(self.together, interval_s, span)
-        for times in self.alone if len(self.alone) > 1 else ():
+        return found + [hole for hole in self._alone(interval_s, span) if len(self.alone) > 1 and hole not in found]
+
+    def missing(self, interval_s: float, span: tuple[float, float]) -> int:
+        """How many looks are missing in *span*: of each series while it lived, and of all of them together where none did."""
+        alone = self._alone(interval_s, span)
+        nobody = [
+            hole for hole in _holes(self.together, interval_s, span) if not any(one[0] < hole[1] and hole[0] < one[1] for one in alone)
+        ]
+        return sum(missing for _, _, missing in (*alone, *nobody))
+
+    def _alone(self, interval_s: float, span: tuple[float, float]) -> list[Hole]:
+        found: list[Hole] = []
+        for times in self.alone:
             life = (max(span[0], times[0] / 1000), min(span[1], times[-1] / 1000)) if len(times) else (0.0, -1.0)
-            inside = _holes(times, interval_s, life) if life[0] < life[1] else []
-            found += [hole for hole in inside if hole not in found]
+            found += _holes(times, interval_s, life) if life[0] < life[1] else []
         return found
 
 
@@ -102,15 +118,37 @@ def gaps(
         span = (float(seen[0]) / 1000, float(seen[-1]) / 1000)
     if shortest_s is None:
         return ()
-    common = [Gap(start, end, None, None, missing) for start, end, missing in _holes(seen, shortest_s, span)]
+    pairs = [(one, own_s or shortest_s) for one, own_s in zip(looks, intervals, strict=True)]
+    own = np.array([(start, end, own_s) for one, own_s in pairs for start, end, _ in _holes(one.together, own_s, span)]).reshape(-1, 3)
+    common = [Gap(*hole[:2], None, None, hole[2]) for hole in _holes(seen, shortest_s, span) if _shared(hole, own)]
     result = list(common)
-    for one, own_s in zip(looks, intervals, strict=True):
-        for start, end, missing in one.holes(own_s or shortest_s, span):
+    for one, own_s in pairs:
+        for start, end, missing in one.holes(own_s, span):
             within = sum(hole.missing for hole in common if start <= hole.start_s and hole.end_s <= end)
-            gap = Gap(start, end, one.target, one.role, missing - round(within * shortest_s / (own_s or shortest_s)))
-            if gap.missing > 0 and not any(_same(gap, hole, own_s or shortest_s) for hole in common):
+            gap = Gap(start, end, one.target, one.role, missing - round(within * shortest_s / own_s))
+            if gap.missing > 0 and not any(_same(gap, hole, own_s) for hole in common):
                 result.append(gap)
     return tuple(sorted(result, key=lambda gap: (gap.start_s, gap.end_s, gap.target or "", gap.role or "")))
+
+
+def missing_looks(series: Sequence[Series], samples: Samples, *, span: tuple[float, float]) -> int:
+    """How many looks at a target are missing in *span* by the target's usual interval, over all targets of which there are two."""
+    looks = _looks(series, samples)
+    return sum(one.missing(own_s, span) for one in looks if (own_s := one.interval_s(None)) is not None)
+
+
+def _shared(hole: Hole, own: NDArray[np.float64]) -> bool:
+    """
+    Whether *hole*, in which nobody was looked at, begins and ends as holes of targets that were due in it.
+
+    Otherwise it lies between looks at targets that are seldom due, and the others' holes are longer.
+
+    Args:
+        hole: One in the looks at all targets together.
+        own: All holes of all targets, ``(n, 3)``: start, end, and the target's interval.
+    """
+    due = own[_SLACK * own[:, 2] <= hole[1] - hole[0] + 1e-6]
+    return all(bool(np.any(np.abs(due[:, end] - hole[end]) < due[:, 2])) for end in (0, 1))
 
 
 def _looks(series: Sequence[Series], samples: Samples) -> list[_Looks]:
@@ -131,13 +169,13 @@ def _times(samples: Samples, number: int) -> NDArray[np.int64]:
     return samples.time_ms[first:last]
 
 
-def _holes(time_ms: NDArray[np.int64], interval_s: float, span: tuple[float, float]) -> list[tuple[float, float, int]]:
-    """Start and end in seconds and number of missing samples of each hole in the sorted *time_ms* within *span*."""
+def _holes(time_ms: NDArray[np.int64], interval_s: float, span: tuple[float, float]) -> list[Hole]:
+    """The holes in the sorted *time_ms* within *span*."""
     start_s, end_s = span
     inside = time_ms[(time_ms >= start_s * 1000) & (time_ms <= end_s * 1000)] / 1000
     edges = np.concatenate([[start_s], inside, [end_s]])
     step = np.diff(edges)
-    holes: list[tuple[float, float, int]] = []
+    holes: list[Hole] = []
     for index in np.flatnonzero(step >= _SLACK * interval_s).tolist():
         at_edge = (index == 0) + (index == len(step) - 1)
         missing = max(1, round(float(step[index]) / interval_s) - 1 + at_edge)

@@ -5,7 +5,7 @@ Most series of an exporter count, or are rounded to a few digits: ``12.75`` is t
 ``whole / 10**decimals`` gives every value of a series back bit for bit, its whole numbers are stored; otherwise the bits of its
 doubles. (The idea is that of Afroozeh, Kuffo, Boncz, "ALP: Adaptive Lossless Floating-Point Compression", SIGMOD 2023, a series at
 a time and without its exceptions.) The series of one target are scraped together: where one has the times of an earlier one of its
-row group, they are not stored again, and ``time`` is null.
+row group, they are not stored again; ``like`` is the number of that series, and ``time`` is null.
 
 All three columns of numbers hold differences to the series' sample before (modulo 2**64; of its first sample, to 0), as
 ``(d << 1) ^ (d >> 63)``, so that small steps either way are small numbers. Samples of a series stand together, ascending in time.
@@ -28,6 +28,7 @@ from tasks.telemetry.arrays import to_arrow, to_numpy
 PACKED = pa.schema(
     [
         ("series", pa.int32()),
+        ("like", pa.int32()),
         ("time", pa.int64()),
         ("whole", pa.int64()),
         ("bits", pa.int64()),
@@ -56,18 +57,19 @@ class PackedWriter:
         if not len(series):
             return
         runs = Runs.of(series)
-        order = _sharing(runs, time_ms)
-        if order is not None:
-            rows = _rows(runs.starts[order], runs.lengths[order])
-            series, time_ms, value = series[rows], time_ms[rows], value[rows]
-            runs = Runs.of(series)
+        like = runs.sharing(time_ms)
+        own = np.repeat(like == np.arange(len(like)), runs.lengths)
         decimals = decimals_of(runs, value)
         plain = decimals < 0
         whole = np.where(plain, 0.0, value)
         for places in np.unique(decimals[decimals > 0]).tolist():
             chosen = decimals == places
             whole[chosen] = np.rint(whole[chosen] * 10.0**places)
-        columns = [to_arrow(series), to_arrow(runs.differences(time_ms), valid=~np.repeat(runs.same_times(time_ms), runs.lengths))]
+        columns = [
+            to_arrow(series),
+            to_arrow(np.repeat(series[runs.starts[like]], runs.lengths), valid=~own),
+            to_arrow(runs.differences(time_ms), valid=own),
+        ]
         columns.append(to_arrow(runs.differences(whole.astype(np.int64)), valid=~plain))
         del whole
         columns.append(to_arrow(runs.differences(value.view(np.int64)), valid=plain))
@@ -115,23 +117,19 @@ class Runs:
         before = np.where(self.starts > 0, sums[self.starts - 1], 0)
         return np.asarray(sums - np.repeat(before, self.lengths))
 
-    def same_times(self, time_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which runs ``(k,)`` have the times of the run before them."""
-        same = np.zeros(len(self.starts), np.bool_)
-        as_long = np.flatnonzero(self.lengths[1:] == self.lengths[:-1]) + 1
-        if len(as_long):
-            lengths = self.lengths[as_long]
-            equal = time_ms[_rows(self.starts[as_long], lengths)] == time_ms[_rows(self.starts[as_long - 1], lengths)]
-            same[as_long] = np.logical_and.reduceat(equal, np.cumsum(lengths) - lengths)
-        return same
-
-
-def _sharing(runs: Runs, time_ms: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """An order of the runs in which those of the same times stand side by side; None where they do already."""
-    mixed = (time_ms ^ (time_ms >> 7)) * np.int64(0x2545F4914F6CDD1D)
-    token = np.add.reduceat(mixed, runs.starts) if len(runs.starts) else np.empty(0, np.int64)
-    order = np.lexsort((token, runs.lengths))
-    return None if np.array_equal(order, np.arange(len(order))) else order
+    def sharing(self, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each run ``(k,)`` the first one that has the same times: itself, where no earlier one has."""
+        mixed = (time_ms ^ (time_ms >> 7)) * np.int64(0x2545F4914F6CDD1D)  # wraps; what it says is verified below
+        token = np.add.reduceat(mixed, self.starts)
+        _, first, group = np.unique(np.stack([token, self.lengths]), axis=1, return_index=True, return_inverse=True)
+        like = first[group.ravel()]
+        shared = np.flatnonzero(like != np.arange(len(like)))
+        if len(shared):
+            lengths = self.lengths[shared]
+            equal = time_ms[_rows(self.starts[shared], lengths)] == time_ms[_rows(self.starts[like[shared]], lengths)]
+            false = ~np.logical_and.reduceat(equal, np.cumsum(lengths) - lengths)
+            like[shared[false]] = shared[false]
+        return np.asarray(like, np.int64)
 
 
 def decimals_of(runs: Runs, value: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -198,7 +196,7 @@ def unpacked(table: pa.Table) -> Columns:
 
 def _group(batch: pa.RecordBatch) -> Columns:
     series, decimals = (_whole_column(batch.column(name), kind) for name, kind in (("series", np.int32), ("decimals", np.int8)))
-    (time, has_time), (whole, has_whole), (bits, has_bits) = (_filled(batch.column(name)) for name in ("time", "whole", "bits"))
+    (time, own), (whole, has_whole), (bits, has_bits) = (_filled(batch.column(name), np.int64) for name in ("time", "whole", "bits"))
     plain = decimals < 0
     if int(decimals.max()) > max(DECIMALS) or int(decimals.min()) < -1:
         raise ValueError("a number of decimals is out of range")
@@ -209,18 +207,23 @@ def _group(batch: pa.RecordBatch) -> Columns:
     if not plain.all():
         powers = 10.0 ** np.arange(max(DECIMALS) + 1)
         value = np.where(plain, value, runs.added_up(np.where(plain, 0, whole)) / powers[np.maximum(decimals, 0)])
-    return series, _times(runs, time, has_time), value
+    like, shares = _filled(batch.column("like"), np.int32)
+    if not np.array_equal(shares, ~own):
+        raise ValueError("a sample has no time, or two")
+    return series, _times(runs, series, np.where(own, time, 0), np.where(own, series, like)), value
 
 
-def _times(runs: Runs, time: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Times ``(n,)``; a run without any has those of the nearest run before it that has."""
-    own = known[runs.starts]
-    if not own[0] or not np.array_equal(np.repeat(own, runs.lengths), known):
-        raise ValueError("a series has times for some of its samples only, or none to share")
-    times = runs.added_up(np.where(known, time, 0))
-    source = np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))
+def _times(runs: Runs, series: NDArray[np.int32], time: NDArray[np.int64], like: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Times ``(n,)``: each series' own, or those of the series that it is *like*."""
+    times, numbers, wanted = runs.added_up(time), series[runs.starts], like[runs.starts]
+    if not np.array_equal(np.repeat(wanted, runs.lengths), like):
+        raise ValueError("a series has some of its times from elsewhere, and others not")
+    order = np.argsort(numbers)
+    source = order[np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(numbers) - 1)]
+    if not (np.array_equal(numbers[source], wanted) and np.array_equal(wanted[source], wanted)):
+        raise ValueError("a series has the times of one that has none of its own")
     if not np.array_equal(runs.lengths[source], runs.lengths):
-        raise ValueError("a series shares the times of a longer or shorter one")
+        raise ValueError("a series has the times of a longer or shorter one")
     return times[_rows(runs.starts[source], runs.lengths)]
 
 
@@ -228,10 +231,10 @@ def _whole_column(column: pa.Array, dtype: type[np.generic]) -> NDArray[Any]:
     return to_numpy(pa.chunked_array([column]), dtype)
 
 
-def _filled(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _filled(column: pa.Array, dtype: type[np.generic]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """A column with anything for nulls, and where it has none."""
     known, data = column.buffers()
-    values = np.frombuffer(data, np.int64, count=len(column), offset=column.offset * 8)
+    values = np.frombuffer(data, dtype, count=len(column), offset=column.offset * np.dtype(dtype).itemsize)
     if known is None:
         return values, np.ones(len(column), np.bool_)
     valid = np.unpackbits(np.frombuffer(known, np.uint8), bitorder="little")[column.offset : column.offset + len(column)]

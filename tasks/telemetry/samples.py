@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,22 @@ from tasks.telemetry.columns import read_columns, read_series_file
 from tasks.telemetry.ledger import ChunkEntry, numbers_in, read_ledger, samples_path, series_path
 from tasks.telemetry.series import Series
 
-_Chunk = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The samples of one chunk in order of (series, time), each moment of a series once; NaN is a value like others."""
+
+    number: int
+    series: NDArray[np.int32]
+    """Number of each sample's series, shape ``(n,)``."""
+    time_ms: NDArray[np.int64]
+    """Milliseconds since 1970, UTC, shape ``(n,)``."""
+    value: NDArray[np.float64]
+    """As exposed, shape ``(n,)``."""
+    duplicates: int
+    """What its writer left out; 0 as long as it has no line in the ledger."""
+    late: int
+    """Samples older than their series' newest one in an earlier chunk; 0 as long as it has no line in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +74,11 @@ def read_series(folder: Path) -> tuple[Series, ...]:
     return tuple(found)
 
 
-def read_samples(folder: Path, since_chunk: int = 0) -> Samples:
+def read_chunks(folder: Path, since_chunk: int = 0) -> Iterator[Chunk]:
     """
-    The samples of all chunks after *since_chunk*; checks digests, page checksums and order.
+    The chunks after *since_chunk*, one after the other, each with its digest, page checksums and order checked.
+
+    Chunks that are committed while this goes on are left out. A later chunk may have older samples of a series.
 
     Raises:
         StorageError: A chunk is missing, or is not what was written.
@@ -75,23 +93,35 @@ def read_samples(folder: Path, since_chunk: int = 0) -> Samples:
         raise StorageError(
             f"{folder} and its ledger differ at chunk {missing[0]:06d}", next_step="tidegauge runs verify latest --read-data"
         )
-    chunks = [_verified(folder, number, entries[index] if index < len(entries) else None) for index, number in enumerate(numbers)]
-    dropped = sum(entry.duplicates for entry in entries)
-    late = sum(entry.late for entry in entries)
-    return _assembled(chunks, last_chunk=numbers[-1] if numbers else since_chunk, dropped=dropped, late=late)
+    for index, number in enumerate(numbers):
+        yield _verified(folder, number, entries[index] if index < len(entries) else None)
+
+
+def read_samples(folder: Path, since_chunk: int = 0) -> Samples:
+    """
+    The samples of all chunks after *since_chunk* together; see :func:`read_chunks` for one after the other.
+
+    Raises:
+        StorageError: A chunk is missing, or is not what was written.
+    """
+    chunks = list(read_chunks(folder, since_chunk))
+    dropped = sum(chunk.duplicates for chunk in chunks)
+    late = sum(chunk.late for chunk in chunks)
+    return _assembled(chunks, last_chunk=chunks[-1].number if chunks else since_chunk, dropped=dropped, late=late)
 
 
 def _after(folder: Path, since_chunk: int) -> list[int]:
     return [number for number in numbers_in(folder / "samples") if number > since_chunk]
 
 
-def _verified(folder: Path, number: int, entry: ChunkEntry | None) -> _Chunk:
+def _verified(folder: Path, number: int, entry: ChunkEntry | None) -> Chunk:
     path = samples_path(folder, number)
     _same_digest(path, None if entry is None else entry.samples_sha256)
-    chunk = read_columns(path)
-    if entry is not None and entry.rows != len(chunk[0]):
-        raise StorageError(f"{path} has {len(chunk[0])} rows; the ledger says {entry.rows}")
-    return chunk
+    series, time_ms, value = read_columns(path)
+    if entry is not None and entry.rows != len(series):
+        raise StorageError(f"{path} has {len(series)} rows; the ledger says {entry.rows}")
+    duplicates, late = (0, 0) if entry is None else (entry.duplicates, entry.late)
+    return Chunk(number, series, time_ms, value, duplicates, late)
 
 
 def _same_digest(path: Path, digest: str | None) -> None:
@@ -103,20 +133,20 @@ def _same_digest(path: Path, digest: str | None) -> None:
         raise StorageError(f"{path} is not the file that was written", next_step="tidegauge runs verify latest --read-data")
 
 
-def _assembled(chunks: list[_Chunk], *, last_chunk: int, dropped: int, late: int) -> Samples:
+def _assembled(chunks: Sequence[Chunk], *, last_chunk: int, dropped: int, late: int) -> Samples:
     """Merge chunks that are each in order: a sample's place follows from the counts alone, without sorting."""
-    total = sum(len(chunk[0]) for chunk in chunks)
+    total = sum(len(chunk.series) for chunk in chunks)
     series = np.empty(total, np.int32)
     time_ms = np.empty(total, np.int64)
     value = np.empty(total, np.float64)
-    width = max((int(chunk[0][-1]) + 1 for chunk in chunks if len(chunk[0])), default=0)
-    counts = [np.bincount(chunk[0], minlength=width) for chunk in chunks]
+    width = max((int(chunk.series[-1]) + 1 for chunk in chunks if len(chunk.series)), default=0)
+    counts = [np.bincount(chunk.series, minlength=width) for chunk in chunks]
     free = np.zeros(width, np.int64)
     if chunks:
         free[1:] = np.cumsum(np.sum(counts, axis=0))[:-1]
     for chunk, count in zip(chunks, counts, strict=True):
-        place = (free - (np.cumsum(count) - count))[chunk[0]] + np.arange(len(chunk[0]))
-        series[place], time_ms[place], value[place] = chunk
+        place = (free - (np.cumsum(count) - count))[chunk.series] + np.arange(len(chunk.series))
+        series[place], time_ms[place], value[place] = chunk.series, chunk.time_ms, chunk.value
         free += count
     same = series[1:] == series[:-1]
     if not bool(np.any(same & (time_ms[1:] <= time_ms[:-1]))):

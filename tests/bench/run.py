@@ -18,6 +18,7 @@ BENCHES: dict[str, tuple[str, ...]] = {
     "tests.bench.bare_flow": ("prefect.overhead",),
     "tests.bench.pivot": ("matrix.pivot",),
     "tests.bench.feature_matrix": ("matrix.build",),
+    "tests.bench.long_recording": ("matrix.day.cpu", "matrix.day.rss"),
     "tests.bench.volumes": ("measures.vus_exact_1e5", "measures.vus_sampled_1e5", "measures.suite_1e5"),
     "tests.bench.fitted": (
         "detectors.robust_z",
@@ -32,6 +33,17 @@ BENCHES: dict[str, tuple[str, ...]] = {
     ),
     "tests.bench.day": ("evaluate.day.wall", "evaluate.day.rss"),
     "tests.bench.scraping": ("scrape.cpu", "scrape.cpu.idle", "scrape.rss", "scrape.pss"),
+    "tests.bench.snapshot": (
+        "snapshot.remote_read.wall",
+        "snapshot.json.wall",
+        "snapshot.rss",
+        "snapshot.bytes_per_sample",
+        "snapshot.tsdb_ratio",
+        "snapshot.server_cpu",
+        "snapshot.growth_10x",
+        "snapshot.growth_10x.rss",
+        "snapshot.tail.cpu",
+    ),
     "tests.bench.fidelity": (
         "load.fidelity.constant",
         "load.fidelity.steps",

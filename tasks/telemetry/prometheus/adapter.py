@@ -22,6 +22,8 @@ from tasks.telemetry.prometheus.access import Access, forbidden, is_loopback
 
 PIECE_BYTES = 1 << 18
 ERROR_BYTES = 4096
+UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
+"""Codes of OpenSSL for a certificate that nobody here vouches for (``X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT`` and its like)."""
 
 
 class Unreachable(Exception):
@@ -134,26 +136,42 @@ class DirectAdapter:
             )
         except (HTTPError, OSError) as error:
             raise self._not_reached(error) from error
-        return judged(_Reply(response, response.status, {name.lower(): value for name, value in response.headers.items()}), self.name)
+        reply = _Reply(response, response.status, {name.lower(): value for name, value in response.headers.items()})
+        if not _says_its_length(reply):
+            reply.close()
+            raise Unreachable(f"{self.name}: the head of the reply was cut off")
+        return judged(reply, self.name)
 
     def _refuse_metadata(self) -> None:
         """A name may lead anywhere; it must not lead to where clouds keep their credentials."""
         try:
             found = {str(one[4][0]) for one in socket.getaddrinfo(self._host, None, proto=socket.IPPROTO_TCP)}
-        except OSError as error:
-            raise Unreachable(f"{self._host}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"{self._host}: {getattr(error, 'strerror', None) or error}") from error
         bad = sorted(address for address in found if forbidden(address))
         if bad and not is_loopback(self._host):
             raise PreflightError(f"{self._host} leads to {bad[0]}, where no Prometheus is", next_step="give the server's own address")
 
     def _not_reached(self, error: Exception) -> Exception:
-        cause = getattr(error, "reason", None) or error
-        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            why = getattr(cause, "verify_message", "") or "it is not signed by an authority that is known here"
+        """What to raise for an *error* of the library: certificates are a matter for the user, everything else may pass."""
+        causes = [error, *(one for one in (*error.args[:1], error.__cause__) if isinstance(one, Exception))]
+        refused = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
+        if refused is not None:
+            unknown = refused.verify_code in UNKNOWN_AUTHORITY
             return PreflightError(
-                f"the certificate of {self.name} is not trusted: {why}", next_step="name its authority with ca_file (--ca-file)"
+                f"the certificate of {self.name} is not trusted: {refused.verify_message}",
+                next_step="name its authority with ca_file (--ca-file)" if unknown else "mend it there, or give the name that stands in it",
+            )
+        if any("ALERT" in str(one) and ("CERTIFICATE" in str(one) or "UNKNOWN_CA" in str(one)) for one in causes):
+            return CredentialsError(
+                f"{self.name} does not take our certificate: {_said(error)}", next_step="name a valid one with cert_file and key_file"
             )
         return Unreachable(f"{self.name}: {_said(error)}")
+
+
+def _says_its_length(reply: Reply) -> bool:
+    """Whether its end can be told from a cut; to the library a head that breaks off is one that is over."""
+    return reply.status in (204, 304) or "content-length" in reply.headers or "transfer-encoding" in reply.headers
 
 
 def judged(reply: Reply, name: str) -> Reply:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.telemetry.certificate import DURATION, Certificate, counters, durations
-from tasks.telemetry.gaps import Gap, gaps, is_look
+from tasks.telemetry.gaps import Gap, gaps, is_look, missing_looks
 from tasks.telemetry.prometheus.tally import PERIOD_MS, Tally
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
@@ -35,12 +35,12 @@ def certified(tally: Tally, *, span: tuple[float, float], server: Mapping[str, A
     found_gaps = gaps(series, about, interval_s=None, span=span) if ups else empty_periods(tally, span)
     expected, own = _expected(tally, series, ups, about)
     duration = np.isin(about.series, np.array([one.id for one in series if one.name == DURATION], np.int32))
-    found, targets = int(np.count_nonzero(inside)), len({(one.service, one.role) for one in ups})
+    found = int(np.count_nonzero(inside))
     return Certificate(
-        series=len(series),
+        series=int(np.count_nonzero(tally.count)),
         samples=int(tally.count.sum()),
-        targets=targets,
-        scrapes_expected=found + sum(gap.missing * (targets if gap.target is None else 1) for gap in found_gaps if ups),
+        targets=len({(one.service, one.role) for one in ups}),
+        scrapes_expected=found + missing_looks(series, about, span=span),
         scrapes_found=found,
         scrapes_failed=int(np.count_nonzero(about.value[inside] == 0)),
         samples_expected=expected,
@@ -60,7 +60,11 @@ def certified(tally: Tally, *, span: tuple[float, float], server: Mapping[str, A
 
 
 def empty_periods(tally: Tally, span: tuple[float, float]) -> tuple[Gap, ...]:
-    """Gaps where nothing tells of scrapes: stretches of whole periods in *span* without any sample; missing are the periods."""
+    """
+    Gaps where nothing tells of scrapes: stretches of periods in *span* without any sample; missing are the periods.
+
+    A part of a period at the span's edge says nothing, unless it is all of the span: a scrape need not have been due in it.
+    """
     first, last = (int(moment_s * 1000) // PERIOD_MS for moment_s in span)
     empty = np.setdiff1d(np.arange(first, last + 1), tally.periods)
     starts = empty[np.concatenate([[True], np.diff(empty) > 1])] if len(empty) else empty
@@ -68,7 +72,7 @@ def empty_periods(tally: Tally, span: tuple[float, float]) -> tuple[Gap, ...]:
     found = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         begin_s, end_s = max(span[0], start * PERIOD_MS / 1000), min(span[1], (end + 1) * PERIOD_MS / 1000)
-        if end_s > begin_s:
+        if end_s - begin_s >= min(PERIOD_MS / 1000, span[1] - span[0]) > 0:
             found.append(Gap(begin_s, end_s, None, None, end - start + 1))
     return tuple(found)
 

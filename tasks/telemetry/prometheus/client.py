@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tasks.base.clock import Clock, SystemClock, iso
+from tasks.base.errors import CredentialsError, PreflightError
 from tasks.base.intervals import Interval
 from tasks.telemetry.prometheus.adapter import Adapter, Reply, Request, Unreachable
 from tasks.telemetry.prometheus.batch import Batch
@@ -27,6 +30,8 @@ OFFSET_S = 1.0
 """Clocks that differ by more are told of."""
 SMALL_BYTES = 64 << 20
 """A reply in JSON is never longer: windows are cut so that it is not."""
+LATEST_S = 2.0**33
+"""A time beyond it (in the year 2242) is none: an empty database says the end of all times."""
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 
@@ -95,10 +100,10 @@ class Client:
         body = self._body(Request(path, query, timeout_s=self.timeout_s))
         try:
             value = json.loads(body)
-            status = value["status"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            status, warnings = value["status"], value.get("warnings")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise MalformedReply(f"{self.adapter.name}{path} does not answer as a Prometheus does") from error
-        self.warn(value.get("warnings") or ())
+        self.warn(warnings if isinstance(warnings, list) else ())
         if status != "success":
             raise ServerRefused(str(value.get("errorType", "error")), str(value.get("error", ""))[:500])
         return value.get("data")
@@ -108,14 +113,16 @@ class Client:
         for text in warnings:
             self.warnings[str(text)[:500]] = self.warnings.get(str(text)[:500], 0) + 1
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: Request) -> bytearray:
         reply, body = self._send(request), bytearray()
         for piece in self._counted(reply):
             body += piece
             if len(body) > SMALL_BYTES:
                 reply.close()
                 raise ServerRefused("too_long", f"a reply of more than {SMALL_BYTES >> 20} MB")
-        return bytes(body)
+        if reply.status >= 400 and not body.lstrip().startswith(b"{"):  # not the API's words, but somebody's on the way
+            raise ServerRefused(f"status {reply.status}", body[:500].decode("utf-8", "replace").strip())
+        return body
 
     def _send(self, request: Request) -> Reply:
         self.requests += 1
@@ -133,18 +140,29 @@ class Client:
         Raises:
             ServerRefused, MalformedReply, Unreachable: It is none, or not there.
         """
-        version = str((self.api("/api/v1/status/buildinfo") or {}).get("version", "?"))
+        said = self.api("/api/v1/status/buildinfo")
+        version = str(said.get("version", "?")) if isinstance(said, dict) else "?"
         retention_s = retention(str(self._optional("/api/v1/status/runtimeinfo").get("storageRetention", "")))
         offset_s, error_s = self.clock_offset()
         way, why = self._probed()
-        head = self._optional("/api/v1/query", query="prometheus_tsdb_lowest_timestamp_seconds").get("result") or ()
-        oldest = [float(one["value"][1]) for one in head if len(head) == 1]
-        return ServerFacts(version, retention_s, way, why, offset_s, error_s, oldest[0] if oldest else None)
+        return ServerFacts(version, retention_s, way, why, offset_s, error_s, self._oldest_s())
+
+    def _oldest_s(self) -> float | None:
+        """What it says of its oldest block; a server that is one of several in its own data, or has no block yet, does not say."""
+        found = self._optional("/api/v1/query", query="prometheus_tsdb_lowest_timestamp_seconds").get("result")
+        if not isinstance(found, list) or len(found) != 1:
+            return None
+        try:
+            oldest_s = _number(found, 0, "value", 1)
+        except MalformedReply:
+            return None
+        return oldest_s if 0 <= oldest_s < LATEST_S else None
 
     def _optional(self, path: str, **query: str) -> dict[str, Any]:
+        """The ``data`` of what not every server has; empty where it is not there."""
         try:
             value = self.api(path, **query)
-        except ServerRefused:
+        except (ServerRefused, MalformedReply):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -155,15 +173,18 @@ class Client:
             before_s, wall_s = time.monotonic(), self.clock.wall_s()
             data = self.api("/api/v1/query", query="time()")
             trip_s = time.monotonic() - before_s
-            looks.append((trip_s / 2, float(data["result"][1]) - (wall_s + trip_s / 2)))
+            looks.append((trip_s / 2, _number(data, "result", 1) - (wall_s + trip_s / 2)))
         error_s, offset_s = min(looks)
         return offset_s, error_s
 
     def scraped_samples(self, span: Interval) -> int | None:
         """How many samples its targets gave in *span*, as it counted them itself; None where it did not."""
         query = f"sum(sum_over_time(scrape_samples_post_metric_relabeling[{max(1, round(span.length_s))}s]))"
-        found = self._optional("/api/v1/query", query=query, time=f"{span.end_s:.3f}").get("result") or ()
-        return round(float(found[0]["value"][1])) if found else None
+        try:
+            found = self._optional("/api/v1/query", query=query, time=f"{span.end_s:.3f}").get("result")
+            return round(_number(found, 0, "value", 1)) if found else None
+        except (MalformedReply, Unreachable):  # it is a question of minutes over long spans, and only an estimate
+            return None
 
     def _probed(self) -> tuple[Way, str]:
         from tasks.telemetry.prometheus.wire import read_request
@@ -172,14 +193,12 @@ class Client:
         request = read_request(now_ms - 1000, now_ms, (Matcher("__name__", "=", "up"),))
         try:
             reply = self._send(Request("/api/v1/read", body=request, headers=READ_HEADERS, timeout_s=self.timeout_s))
-        except Unreachable as error:
-            return "range-json", f"remote read failed: {error}"
-        try:
-            kind = reply.headers.get("content-type", "")
-            for _ in self._counted(reply):
-                pass
-        finally:
-            reply.close()
+            with closing(reply):
+                kind = reply.headers.get("content-type", "")
+                for _ in self._counted(reply):
+                    pass
+        except (Unreachable, CredentialsError, PreflightError) as error:  # the rest of the API lets us in
+            return "range-json", f"remote read failed: {getattr(error, 'message', error)}"
         if reply.status == 200 and kind.startswith(STREAMED):
             return "remote-read", "remote read streams raw chunks"
         return "range-json", f"remote read is not there: status {reply.status}, {kind or 'no content type'}"
@@ -218,6 +237,19 @@ class Client:
         answer = batch_of(self._body(Request("/api/v1/query", {"query": query, "time": at}, timeout_s=self.timeout_s)), start_ms, end_ms)
         self.warn(answer.warnings)
         yield answer.batch
+
+
+def _number(value: Any, *path: str | int) -> float:
+    """The number at *path* in an answer to a query."""
+    try:
+        for step in path:
+            value = value[step]
+        number = float(value)
+    except (LookupError, TypeError, ValueError) as error:
+        raise MalformedReply("a query is not answered as a Prometheus does") from error
+    if not math.isfinite(number):
+        raise MalformedReply(f"a query is answered with {number}")
+    return number
 
 
 def retention(text: str) -> float | None:

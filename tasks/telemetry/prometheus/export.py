@@ -17,7 +17,7 @@ from tasks.telemetry.prometheus.writer import WindowWriter
 
 SCRAPES = (Matcher("__name__", "=~", "up|scrape_duration_seconds|scrape_samples_scraped|scrape_samples_post_metric_relabeling"),)
 """Always asked for: gaps are found by them."""
-SAMPLES_AT_ONCE = {"remote-read": 2_000_000, "range-json": 600_000}
+SAMPLES_AT_ONCE = {"remote-read": 2_000_000, "range-json": 400_000}
 """About as many samples are asked for in one window: what bounds the memory of a long export."""
 FIRST_MS, LONGEST_MS, GROWTH = 300_000, 86_400_000, 8
 PASSING = frozenset({"timeout", "canceled", "unavailable", "internal"})
@@ -107,7 +107,7 @@ class Export:
         self.last_error = str(error)
         self.told(f"tried again: {error}")
         told_s = getattr(error, "retry_after_s", None)
-        return True if told_s is None else min(float(told_s), LONGEST_RETRY_AFTER_S)
+        return True if told_s is None else min(float(told_s), LONGEST_RETRY_AFTER_S, self.give_up_s)
 
     def _samples(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
         if self.facts.way == "remote-read":

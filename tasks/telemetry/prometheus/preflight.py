@@ -14,7 +14,7 @@ from tasks.telemetry.prometheus.adapter import Unreachable
 from tasks.telemetry.prometheus.client import Client, ServerFacts, Way
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.selectors import Matcher
-from tasks.telemetry.series import Series, SeriesTable
+from tasks.telemetry.series import Series
 
 BYTES_A_SAMPLE = 1.6
 """On disk; measured 1.1 to 1.4."""
@@ -54,14 +54,13 @@ def require_room(place: Path, samples: int | None, usage: Callable[[Path], Any] 
         )
 
 
-def require_matches(name: str, texts: Sequence[str], selectors: Sequence[Sequence[Matcher]], table: SeriesTable) -> None:
+def require_matches(name: str, texts: Sequence[str], selectors: Sequence[Sequence[Matcher]], series: Sequence[Series]) -> None:
     """
     Refuse a selector that found nothing: a server answers ``success`` to a name that it never heard of.
 
     Raises:
         PreflightError: Names each of them.
     """
-    series = table.since(0)
     empty = [text for text, matchers in zip(texts, selectors, strict=True) if not any(matches(matchers, one) for one in series)]
     if empty:
         raise PreflightError(

@@ -20,8 +20,8 @@ from tasks.telemetry.prometheus.errors import MalformedReply
 from tasks.telemetry.prometheus.wire import RawSeries, chunked_series
 from tasks.telemetry.prometheus.xor import decode
 
-CHUNKS_AT_ONCE = 4096
-"""A batch has about as many chunks; at 120 samples a chunk it is 8 MB."""
+CHUNKS_AT_ONCE = 3072
+"""A batch has about as many chunks; at 120 samples a chunk it is 6 MB."""
 
 _XOR = 1
 _HISTOGRAMS = (2, 3)

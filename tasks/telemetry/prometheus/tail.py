@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import CredentialsError, PreflightError, TidegaugeError
+from tasks.base.parquet import sparing
 from tasks.telemetry.heartbeat import Heartbeat
 from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
 from tasks.telemetry.prometheus.client import Client, ServerFacts
@@ -32,8 +31,12 @@ from tasks.telemetry.prometheus.writer import WindowWriter
 
 LOOK_S = 60.0
 """How often the clocks are compared anew."""
-LAST_S = 20.0
-"""How long the rest is tried for at the end."""
+LAST_S = 7.0
+"""How long the rest is tried for at the end: whoever stops the reader kills it after 10 s."""
+ASK_S = 5.0
+"""How long the server may be silent: a reader that says nothing for 10 s is taken for hung."""
+STEP_MS = 600_000
+"""So much is asked for at once when there is much to catch up with."""
 
 
 class Tail:
@@ -41,7 +44,7 @@ class Tail:
 
     def __init__(self, plan: TailPlan, clock: Clock) -> None:
         self.plan, self.clock = plan, clock
-        self.client = Client(DirectAdapter(plan.access), clock)
+        self.client = Client(DirectAdapter(plan.access), clock, timeout_s=ASK_S)
         self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000))
         self.heartbeat = Heartbeat(plan.out, clock)
         self.export: Export | None = None
@@ -81,7 +84,7 @@ class Tail:
         try:
             export = self._ready()
             end_ms = round((self.clock.wall_s() + self._offset_s - (self.plan.settle_s if settle_s is None else settle_s)) * 1000)
-            self._samples += self._bring(export, end_ms)
+            self._bring(export, end_ms)
         except (PreflightError, Unreachable, MalformedReply, ServerRefused) as error:
             self._in_trouble(str(error))
             return False
@@ -91,13 +94,12 @@ class Tail:
         self._say(alive=True)
         return True
 
-    def _bring(self, export: Export, end_ms: int) -> int:
+    def _bring(self, export: Export, end_ms: int) -> None:
         begin_ms = round((self.plan.begin_s + self._offset_s) * 1000)
-        until_ms = self.writer.until_ms
-        start_ms = begin_ms if until_ms is None else max(begin_ms, until_ms + 1 - round(self.plan.overlap_s * 1000))
-        if end_ms <= (until_ms or 0) or end_ms < start_ms:
-            return 0
-        return export.window(start_ms, end_ms)
+        while (until_ms := max(self.writer.until_ms or 0, begin_ms - 1)) < end_ms:
+            start_ms = max(begin_ms, until_ms + 1 - round(self.plan.overlap_s * 1000))
+            self._samples += export.window(start_ms, min(end_ms, until_ms + STEP_MS))
+            self._say(alive=True)
 
     def _ready(self) -> Export:
         """The export, once the server was looked over; its clock is looked at again from time to time."""
@@ -130,10 +132,10 @@ class Tail:
         wanted_s = self.clock.wall_s()
         deadline_s = self.clock.monotonic_s() + LAST_S
         while self.clock.monotonic_s() < deadline_s:
-            settled = self.clock.wall_s() - wanted_s >= self.plan.settle_s
+            settled = self.clock.wall_s() - wanted_s >= min(self.plan.settle_s, LAST_S / 2)
             if settled and self._append(settle_s=self.clock.wall_s() - wanted_s):
                 return
-            time.sleep(0.05)
+            time.sleep(0.1)
         self.heartbeat.event("gave_up", error=self._trouble)
 
     def _say(self, *, alive: bool) -> None:
@@ -154,8 +156,7 @@ class Tail:
 
 def main(arguments: list[str]) -> int:
     """Run the reader; its exit code."""
-    pa.set_memory_pool(pa.system_memory_pool())
-    pa.set_cpu_count(1)
+    sparing()
     try:
         if len(arguments) != 1:
             raise TidegaugeError("one argument is wanted: the configuration file")

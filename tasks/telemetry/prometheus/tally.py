@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.files import canonical_json, sha256_text
-from tasks.telemetry.series import SeriesTable, key_of
+from tasks.telemetry.series import Series, SeriesTable, key_of
 
 NEVER = np.iinfo(np.int64).min
 ABOUT = frozenset({"up", "scrape_duration_seconds"})
 PERIOD_MS = 300_000
 """A series that has no sample for as long is over, says Prometheus: what is scraped at all leaves no period empty."""
+HASHED_AT_ONCE = 1 << 16
+"""So that what is on the way to a hash stays in the processor's cache."""
 _UINT = np.uint64
 
 
@@ -66,6 +68,10 @@ class Tally:
         """A copy to count one more chunk on: this one stays as it is, should the chunk fail."""
         names = ("count", "first_ms", "last_ms", "last_value", "falls")
         return replace(self, **{name: getattr(self, name).copy() for name in names}, chunk=Chunk())
+
+    def series(self) -> tuple[Series, ...]:
+        """Those of which there is a sample."""
+        return tuple(one for one, count in zip(self.table.since(0), self.count.tolist(), strict=False) if count)
 
     def to_json(self) -> dict[str, Any]:
         """The totals as a JSON object."""
@@ -147,8 +153,11 @@ class Tally:
 
 def hashed(seed: NDArray[np.uint64], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> int:
     """Sum of a 64-bit hash of each sample; the mixing is that of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)."""
-    mixed = _mixed(_mixed(seed + time_ms.view(_UINT)) ^ np.ascontiguousarray(value).view(_UINT))
-    return int(np.add.reduce(mixed))
+    total, bits = 0, np.ascontiguousarray(value).view(_UINT)
+    for first in range(0, len(seed), HASHED_AT_ONCE):
+        part = slice(first, first + HASHED_AT_ONCE)
+        total += int(np.add.reduce(_mixed(_mixed(seed[part] + time_ms[part].view(_UINT)) ^ bits[part])))
+    return total
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from tasks.base.errors import StorageError
 from tasks.base.files import sha256_file
+from tasks.base.memory import give_back
 from tasks.base.parquet import read_facts
 from tasks.telemetry.chunks import FolderLock, recovered
-from tasks.telemetry.columns import read_columns, write_series
+from tasks.telemetry.columns import write_series
 from tasks.telemetry.ledger import ChunkEntry, append_entry, samples_path, series_path
 from tasks.telemetry.packed import PackedWriter
 from tasks.telemetry.prometheus.batch import Batch, Labels
 from tasks.telemetry.prometheus.identity import SERVICE_LABELS, about
 from tasks.telemetry.prometheus.tally import Chunk, Tally
-from tasks.telemetry.samples import read_series
+from tasks.telemetry.samples import read_chunks, read_series
 from tasks.telemetry.series import SeriesTable
 
 UNTIL = "until_ms"
@@ -59,12 +60,12 @@ class WindowWriter:
         self._recent: NDArray[np.int64] = np.empty(0, np.int64)
         for one in self.table.since(0):
             self._numbers[tuple(sorted({"__name__": one.name, **one.labels}.items()))] = one.id
-        for number in range(1, self.chunk + 1):
-            self._resume(samples_path(folder, number))
+        for chunk in read_chunks(folder):
+            self._resume((chunk.series, chunk.time_ms, chunk.value), samples_path(folder, chunk.number))
 
-    def _resume(self, path: Path) -> None:
+    def _resume(self, columns: Columns, path: Path) -> None:
         """Count a chunk that is there as if it had just come."""
-        columns, facts = read_columns(path), read_facts(path)
+        facts = read_facts(path)
         self.tally.add(*columns)
         try:
             until_ms = int(facts[UNTIL])
@@ -93,7 +94,9 @@ class WindowWriter:
             tally.add(*columns)
             file.add(*columns)
             young = columns[1] > until_ms - self._overlap_ms
-            recent.append((columns[0][young], columns[1][young], columns[2][:0]))
+            recent.append((columns[0][young], columns[1][young], np.empty(0)))
+            del columns, young  # the next batch is made while this frame would hold the last one
+            give_back()
         if file.rows:
             self._commit(file, tally.chunk, {UNTIL: str(until_ms), **tally.facts()})
         self.tally, self.until_ms = tally, until_ms
@@ -131,10 +134,12 @@ class WindowWriter:
                 tally.leave_out(self._new_marks(batch, wanted), batch.duplicates, batch.histograms)
                 series, rows = np.repeat(numbers, batch.counts), np.repeat(wanted, batch.counts)
                 rows &= ~self._there(series, batch.time_ms)
-                if rows.all():
-                    yield series, batch.time_ms, batch.value
-                elif rows.any():
-                    yield series[rows], batch.time_ms[rows], batch.value[rows]
+                if not rows.any():
+                    continue
+                new = slice(None) if rows.all() else rows
+                columns = [(series[new], batch.time_ms[new], batch.value[new])]
+                del batch, series, rows, new
+                yield columns.pop()
             earlier |= here
 
     def _new_marks(self, batch: Batch, wanted: NDArray[np.bool_]) -> int:
