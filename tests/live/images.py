@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base.errors import PreflightError
+from tests.live import oci
 from tests.live.cache import RECIPE, digest_of, kept
 from tests.live.oci import Image, Layer, write_archive
 
 FOLDER = RECIPE / "images"
 ARCHIVE = "images.tar"
+PACKING = (Path(__file__), Path(oci.__file__))
 TOOLS = ("mmdebstrap", "gcc")
 
 
@@ -52,8 +54,8 @@ def read_recipe() -> Recipe:
 
 
 def images_name(binaries: Path) -> str:
-    """Name of the cache's folder for images with the programs of *binaries*."""
-    return f"images-{digest_of('images', binaries.name)}"
+    """Name of the cache's folder for images with the programs of *binaries*, as the code that packs them is now."""
+    return f"images-{digest_of('images', binaries.name, *(path.read_text() for path in PACKING))}"
 
 
 def built_images(binaries: Path, say: Callable[[str], None]) -> Path:

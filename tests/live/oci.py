@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ from typing import Any, TypeAlias
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""The kernel's name of a machine, and OCI's."""
 Bytes: TypeAlias = io.BytesIO | io.BufferedRandom
 
 
@@ -64,7 +67,7 @@ class Blobs:
         """The blob of everything in *file*."""
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return self.by_digest.setdefault(digest, Blob(digest, file.tell(), file))
+        return self.by_digest.setdefault(digest, Blob(digest, file.seek(0, io.SEEK_END), file))
 
     def add_json(self, value: Any) -> Blob:
         """The blob of a JSON value."""
@@ -91,9 +94,9 @@ def write_archive(path: Path, images: Iterable[Image]) -> None:
 
 def _described(image: Image, blobs: Blobs) -> dict[str, Any]:
     layers = [blobs.add_layer(layer) for layer in image.layers]
-    platform = {"architecture": "amd64", "os": "linux"}
+    here = {"architecture": ARCHITECTURES.get(platform.machine(), platform.machine()), "os": "linux"}
     rootfs = {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]}
-    config = blobs.add_json({**platform, "config": dict(image.config), "rootfs": rootfs})
+    config = blobs.add_json({**here, "config": dict(image.config), "rootfs": rootfs})
     manifest = blobs.add_json(
         {
             "schemaVersion": 2,
@@ -103,7 +106,7 @@ def _described(image: Image, blobs: Blobs) -> dict[str, Any]:
         }
     )
     names = {"io.containerd.image.name": image.name, "org.opencontainers.image.ref.name": image.name.rpartition(":")[2]}
-    return {**manifest.described(MANIFEST), "platform": platform, "annotations": names}
+    return {**manifest.described(MANIFEST), "platform": here, "annotations": names}
 
 
 def _packed(layer: Layer) -> Bytes:

@@ -194,6 +194,8 @@ def test_an_archive_says_what_is_in_it(tmp_path):
     index = json.loads(files["index.json"])
     manifests = [json.loads(files[f"blobs/sha256/{one['digest'][7:]}"]) for one in index["manifests"]]
     assert [one["annotations"]["io.containerd.image.name"] for one in index["manifests"]] == ["x.test/one:1", "x.test/two:2"]
+    described = [*index["manifests"], *(one for manifest in manifests for one in (manifest["config"], *manifest["layers"]))]
+    assert [one["size"] for one in described] == [len(files[f"blobs/sha256/{one['digest'][7:]}"]) for one in described]
     assert manifests[0]["layers"] == manifests[1]["layers"][:1]
     layers = {layer["digest"][7:] for manifest in manifests for layer in manifest["layers"]}
     assert len(layers) == 2
