@@ -8,11 +8,10 @@ from typing import Any
 
 from flows.records import RunRecord, complete, numbers_of
 from tasks.artifacts.fingerprint import fingerprint
-from tasks.artifacts.jobs import Result
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Made, Store
 from tasks.base.clock import SystemClock, iso
-from tasks.base.errors import DocumentError, IncompleteError, TidegaugeError
+from tasks.base.errors import DocumentError, IncompleteError, StorageError, TidegaugeError
 from tasks.base.files import canonical_json, sha256_file, sha256_text
 from tasks.base.intervals import Interval
 from tasks.base.parquet import sparing
@@ -91,6 +90,17 @@ class PrometheusImport:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of the one stage of an import: as :class:`tasks.artifacts.jobs.Result`, without the models that take long to load."""
+
+    stage: str
+    ref: str
+    outcome: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """Where news of the work goes: steps, and sentences."""
 
@@ -122,7 +132,7 @@ def import_prometheus(wanted: PrometheusImport, store: Store, telling: Telling, 
             if found is None
             else ("cached", "same server, window and selectors")
         )
-        record.add(Result(stage=wanted.stage, ref=str(ref), outcome=outcome, why=why, seconds=clock.monotonic_s() - begun_s))
+        record.add(Brought(stage=wanted.stage, ref=str(ref), outcome=outcome, why=why, seconds=clock.monotonic_s() - begun_s))
     except TidegaugeError as error:
         record.end("cancelled" if error.exit_code > 128 else "failed", error.exit_code, error.message)
         raise
@@ -150,7 +160,7 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
     expected = client.scraped_samples(wanted.span)
     require_room(store.root, expected)
     folder = store.root / "staging" / f"import-{wanted.key}"
-    writer = WindowWriter(folder, wanted.service_labels)
+    writer = _writer(folder, wanted)
     try:
         if writer.chunk:
             there = f"{int(writer.tally.count.sum()):,} samples are there"
@@ -164,6 +174,17 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
     ref = store.commit(folder, "recording", Made(wanted.stage, wanted.key, settings=wanted.settings()))
     shutil.rmtree(folder, ignore_errors=True)
     return ref
+
+
+def _writer(folder: Path, wanted: PrometheusImport) -> WindowWriter:
+    """On a new folder, or on the one where the same import was stopped."""
+    begun = (folder / "samples").is_dir()
+    try:
+        return WindowWriter(folder, wanted.service_labels)
+    except StorageError as error:
+        if begun and "disk space" not in (error.next_step or ""):
+            error.next_step = f"rm -r {folder}, then run the same command again: it begins anew"
+        raise
 
 
 def _bring(export: Export, wanted: PrometheusImport, expected: int | None, report: Report) -> None:

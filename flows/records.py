@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tasks.artifacts.refs import Ref, new_run_id
 from tasks.artifacts.runs import FORMAT, Runs
@@ -14,8 +14,30 @@ from tasks.base.errors import StorageError
 from tasks.base.files import read_json
 from tasks.base.process import ProcessId, identify
 
-if TYPE_CHECKING:  # it is a pydantic model, and showing a record needs none
-    from tasks.artifacts.jobs import Result
+
+class StageResult(Protocol):
+    """What became of a stage: :class:`tasks.artifacts.jobs.Result`, or whatever has the same."""
+
+    @property
+    def stage(self) -> str:
+        """Its name."""
+
+    @property
+    def ref(self) -> str:
+        """Its artifact."""
+
+    @property
+    def outcome(self) -> str:
+        """``ran`` or ``cached``."""
+
+    @property
+    def why(self) -> str:
+        """Why it ran, or why it did not have to."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took now."""
+
 
 PUBLIC = ("run", "parent", "status", "report", "profile", "recordings", "faults", "detectors", "ranking", "stages", "prefect")
 """Keys of ``run --json`` and ``runs show --json``."""
@@ -80,7 +102,7 @@ class RunRecord:
         """Put it on disk."""
         self.runs.write(self.body)
 
-    def add(self, result: "Result") -> None:
+    def add(self, result: StageResult) -> None:
         """Note what became of a stage."""
         self.body["stages"].append(
             {"name": result.stage, "outcome": result.outcome, "why": result.why, "seconds": round(result.seconds, 3)}

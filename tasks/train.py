@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from tasks.artifacts.jobs import Job
 from tasks.artifacts.store import Store
+from tasks.base.clock import iso
 from tasks.base.files import write_json
 from tasks.caching import stage
 from tasks.detectors.config import AnyDetector
@@ -17,6 +18,8 @@ from tasks.features.config import FeaturesConfig
 from tasks.features.prepare import learn, prepare
 from tasks.featurize import degraded_of, require_rows
 
+SHOWN = 5
+"""Stretches of rows left out that a note names."""
 _ITEM: TypeAdapter[AnyDetector] = TypeAdapter(AnyDetector)
 
 
@@ -37,9 +40,21 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     save(fitted, folder / "model.skops")
     write_json(folder / "filling.json", filling.to_json())
     total = sum(matrix.time_s.size for matrix in training)
-    return (
-        (f"{total - rows.shape[0]} of {total} training rows were degraded or not observed, and left out",) if rows.shape[0] < total else ()
-    )
+    if rows.shape[0] == total:
+        return ()
+    when = [text for matrix, use in zip(training, usable, strict=True) for text in stretches(matrix.time_s[~use], matrix.step_s)]
+    shown = ", ".join(when[:SHOWN]) + (f" and {len(when) - SHOWN} more stretches" if len(when) > SHOWN else "")
+    return (f"{total - rows.shape[0]} of {total} training rows were degraded or not observed, and left out: {shown}",)
+
+
+def stretches(time_s: np.ndarray, step_s: float) -> list[str]:
+    """Rows ``(n,)`` that follow each other as one stretch each, from its first to its last, in UTC."""
+    breaks = np.flatnonzero(np.diff(time_s) > 1.5 * step_s) + 1
+    found = []
+    for part in np.split(time_s, breaks) if len(time_s) else ():
+        first, last = iso(float(part[0])) or "", iso(float(part[-1])) or ""
+        found.append(first if len(part) == 1 else f"{first} to {last[11:]}")
+    return found
 
 
 train = stage("train", compute)

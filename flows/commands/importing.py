@@ -85,6 +85,8 @@ def prometheus(
         Last moment.
     """
     from flows.importing import PrometheusImport, Telling, import_prometheus
+    from tasks.base.clock import iso
+    from tasks.base.errors import Cancelled
     from tasks.base.intervals import Interval
     from tasks.telemetry.prometheus.access import Access
     from tasks.telemetry.prometheus.identity import SERVICE_LABELS
@@ -105,7 +107,12 @@ def prometheus(
         labels=content.labels,
         labels_clock=content.labels_clock,
     )
-    record = import_prometheus(wanted, common.open_store(), Telling(common.progress(), common.say), refresh=content.refresh)
+    try:
+        record = import_prometheus(wanted, common.open_store(), Telling(common.progress(), common.say), refresh=content.refresh)
+    except Cancelled as error:
+        same = f"--start {iso(start_s)} --end {iso(end_s)}"
+        error.next_step = f"the same command with {same} goes on where it stopped"
+        raise
     _show(record, common)
     return int(record["exit_code"])
 
@@ -116,15 +123,18 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def _moment(text: str, option: str, now_s: float) -> float:
     """Seconds since 1970, to a millisecond."""
-    from tasks.base.clock import from_iso
+    from tasks.base.clock import from_iso, iso
 
     try:
         if text == "now":
-            return round(now_s, 3)
-        if text[-1:] in UNITS_S:
-            return round(now_s - abs(float(text[:-1])) * UNITS_S[text[-1]], 3)
-        return float(text) if text.replace(".", "", 1).isdigit() else from_iso(text)
-    except ValueError as error:
+            moment_s = now_s
+        elif text[-1:] in UNITS_S:
+            moment_s = now_s - abs(float(text[:-1])) * UNITS_S[text[-1]]
+        else:
+            moment_s = float(text) if text.replace(".", "", 1).isdigit() else from_iso(text)
+        iso(moment_s)  # it must be a moment that can be written down
+        return round(moment_s, 3)
+    except (ValueError, OverflowError, OSError) as error:
         raise DocumentError(
             f"{option} {text!r} is no time", next_step=f"{option} 2026-11-24T12:00:00Z, {option} 6h, or {option} now"
         ) from error

@@ -127,8 +127,8 @@ class Gathered(Generic[Key]):
         self._staged, self._rows = [], 0
         if bool(np.any(place[1:] < place[:-1])):
             order = np.argsort(place, kind="stable")
-            place, time_ms, value = place[order], time_ms[order], value[order]
-        bounds = np.searchsorted(place, np.arange(len(self._ids) + 1, dtype=place.dtype)).tolist()
+            time_ms, value = time_ms[order], value[order]
+        bounds = [0, *np.cumsum(np.bincount(place, minlength=len(self._ids))).tolist()]
         ids = self._ids.tolist()
         for owner, members in self._members.items():
             runs = [(ids[one], slice(bounds[one], bounds[one + 1])) for one in members if bounds[one] < bounds[one + 1]]

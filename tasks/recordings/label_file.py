@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.base.clock import from_iso, iso
 from tasks.base.errors import DocumentError
 from tasks.base.intervals import Interval
-from tasks.base.mistakes import nearest
 from tasks.base.trials import Outcome, Trial, Windows
 from tasks.recordings.labels import HEADER
 
@@ -74,7 +73,7 @@ def _header_mistakes(path: Path, names: list[str]) -> list[str]:
     known = HEADER if long else (*NEEDED, *OPTIONAL)
     wanted = ("kind", "target", "requested", "reverted") if long else NEEDED
     found = [f"{path}:1: there is no column {name}" for name in wanted if name not in names]
-    found += [f"{path}:1: there is no use for a column {name!r}{nearest(name, known)}" for name in names if name not in known]
+    found += [f"{path}:1: there is no use for a column {name!r}{_nearest(name, known)}" for name in names if name not in known]
     return found + [f"{path}:1: two columns are called {name}" for name in sorted({name for name in names if names.count(name) > 1})]
 
 
@@ -89,7 +88,7 @@ def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: fl
     placebo = _truth(cells.get("placebo", ""))
     told = cells.get("outcome", "")
     if told and told not in set(Outcome):
-        raise ValueError(f"outcome {told!r} is none of {', '.join(Outcome)}{nearest(told, list(Outcome))}")
+        raise ValueError(f"outcome {told!r} is none of {', '.join(Outcome)}{_nearest(told, list(Outcome))}")
     windows = _windows(cells, shift_s)
     end = windows.requested if windows.reverted is None and told == Outcome.NOT_INJECTED else windows.reverted
     if end is None or end < windows.requested or (end == windows.requested and told != Outcome.NOT_INJECTED):
@@ -157,3 +156,10 @@ def _number(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError(f"intensity {text!r} is not a number from 0 on")
     return value
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """What *name* may have meant; looked for only when something is wrong, since what looks for it takes long to load."""
+    from tasks.base.mistakes import nearest
+
+    return nearest(name, known)

@@ -10,13 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 PACKAGES = ("locust", "starlette", "uvicorn", "httpx", "prometheus-client", "pyarrow", "numpy", "psutil")
 
 
 def machine() -> dict[str, Any]:
     """Processors, memory, kernel, boot id, and both clocks now."""
+    import psutil
+
     return {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),

@@ -83,11 +83,27 @@ def told_to(source: PrometheusSource, targets: Sequence[Target]) -> Iterator[Non
     path = Path(source.file_sd).expanduser()
     if not path.parent.is_dir():
         raise PreflightError(f"telemetry.sources[0].file_sd: there is no folder {path.parent}", next_step=f"mkdir -p {path.parent}")
+    if not _ours(path):
+        raise PreflightError(
+            f"telemetry.sources[0].file_sd: {path} names targets of somebody else, and would be written over and removed",
+            next_step="name a file of its own there, which the server's file_sd_configs cover",
+        )
     write_atomically(path, json.dumps([file_sd_group(one, source.interval_s) for one in targets], indent=1))
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file of targets is absent, empty, or one that a run of ours left behind when it was killed."""
+    try:
+        groups = json.loads(path.read_bytes() or b"[]")
+        return all(SERVICE_LABEL in group["labels"] for group in groups)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def file_sd_group(target: Target, interval_s: float) -> dict[str, object]:

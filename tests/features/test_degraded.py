@@ -3,6 +3,7 @@
 import numpy as np
 
 from tasks.featurize import degraded_rows
+from tasks.train import stretches
 
 
 def test_a_degraded_second_leaves_every_row_whose_rates_look_at_it():
@@ -20,3 +21,15 @@ def test_no_degraded_second_touches_no_row():
 
     assert not degraded_rows(time_s, np.array([], dtype=np.int64), 5.0).any()
     assert degraded_rows(time_s, np.array([16, 7]), 1.0).sum() == 4
+
+
+def test_rows_left_out_are_named_by_their_stretches():
+    """Rows that follow each other are one stretch; a single row stands alone."""
+    times = np.array([0.0, 1.0, 2.0, 10.0, 20.0, 21.0])
+
+    assert stretches(times, 1.0) == [
+        "1970-01-01T00:00:00.000Z to 00:00:02.000Z",
+        "1970-01-01T00:00:10.000Z",
+        "1970-01-01T00:00:20.000Z to 00:00:21.000Z",
+    ]
+    assert stretches(times[:0], 1.0) == []

@@ -378,6 +378,7 @@ def _end(client: socket.socket, *, reset: bool) -> None:
 def _handler(proxy: CuttingProxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def setup(self) -> None:
             super().setup()

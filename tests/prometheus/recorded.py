@@ -55,11 +55,12 @@ def size(courses: Iterable[Course]) -> int:
     return sum(len(course.time_ms) for course in courses)
 
 
-def fingerprint(folder: Path) -> str:
-    """That of a certificate, counted anew from the files alone."""
+def fingerprint(folder: Path, begin_ms: int = 0) -> str:
+    """That of a certificate, counted anew from the files alone; of the samples from *begin_ms* on."""
     samples = read_samples(folder)
+    kept = samples.time_ms >= begin_ms
     tally = Tally(SeriesTable(read_series(folder)))
-    tally.add(samples.series, samples.time_ms, samples.value)
+    tally.add(samples.series[kept], samples.time_ms[kept], samples.value[kept])
     return f"{tally.fingerprint:016x}"
 
 

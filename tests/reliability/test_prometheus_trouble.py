@@ -423,7 +423,7 @@ def test_a_full_disk_ends_an_import_and_costs_no_finished_window(
         )
 
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(tried, sizes(whole.folder, rng, 8)))
+        done = list(pool.map(tried, sizes(whole.folder, rng, 6)))
     for size, code, told, wrong in done:
         survived = code == 6 and "space" in told and "Traceback" not in told and not wrong
         ledger.count(row=12, fault="disk full during an import", survived=survived, figure=f"files lost {len(wrong)}, exit code {code}")
@@ -452,7 +452,7 @@ def test_a_full_disk_ends_the_reader_and_costs_no_chunk(ledger: Any, rng: random
 
         burst()
         more()
-        for size in (1, *(rng.randrange(1, BURST_BYTES) for _ in range(7))):
+        for size in (1, *(rng.randrange(1, BURST_BYTES) for _ in range(4))):
             before = held(out)
             burst()
             with limited(argv, size) as child:

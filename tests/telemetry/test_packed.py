@@ -53,7 +53,7 @@ def written(path, *groups, facts=None):
 
 
 @given(st.lists(floats(), min_size=1, max_size=6), st.integers(0, 5))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_every_double_comes_back_bit_by_bit(tmp_path_factory, courses, shift):
     """Whatever mixture of series is in a chunk, in whatever order of their numbers; the last one goes on in the next row group."""
     path = tmp_path_factory.mktemp("packed") / "chunk.parquet"
@@ -71,7 +71,7 @@ def test_every_double_comes_back_bit_by_bit(tmp_path_factory, courses, shift):
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 60), st.integers(0, 3)), min_size=1, max_size=8), st.randoms(use_true_random=False)
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_times_come_back_shared_or_not(tmp_path_factory, runs, rng):
     """Series of one target have the same times, which are stored once; those of others, of any length and step, are not mixed up."""
     path = tmp_path_factory.mktemp("packed") / "chunk.parquet"

@@ -78,9 +78,9 @@ class TailPlan:
         try:
             lists = {name: tuple(map(str, value[name])) for name in ("match", "service_labels")}
             plan = cls(**{**value, **lists, "out": Path(value["out"]), "access": Access.from_json(value["access"])})
-        except (KeyError, TypeError, ValueError) as error:
+            plan.check()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DocumentError(f"the settings are incomplete or wrong: {error!r}") from error
-        plan.check()
         return plan
 
     def write(self, path: Path) -> None:

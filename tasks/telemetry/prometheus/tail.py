@@ -98,8 +98,10 @@ class Tail:
         begin_ms = round((self.plan.begin_s + self._offset_s) * 1000)
         while (until_ms := max(self.writer.until_ms or 0, begin_ms - 1)) < end_ms:
             start_ms = max(begin_ms, until_ms + 1 - round(self.plan.overlap_s * 1000))
-            self._samples += export.window(start_ms, min(end_ms, until_ms + STEP_MS))
-            self._say(alive=True)
+            stop_ms = min(end_ms, until_ms + STEP_MS)
+            self._samples += export.window(start_ms, stop_ms)
+            if stop_ms < end_ms:
+                self._say(alive=True)
 
     def _ready(self) -> Export:
         """The export, once the server was looked over; its clock is looked at again from time to time."""
