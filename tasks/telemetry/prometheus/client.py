@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tasks.base.clock import Clock, SystemClock, iso
-from tasks.base.errors import CredentialsError, PreflightError
+from tasks.base.errors import CredentialsError
 from tasks.base.intervals import Interval
 from tasks.telemetry.prometheus.adapter import Adapter, Reply, Request, Unreachable
 from tasks.telemetry.prometheus.batch import Batch
@@ -197,7 +197,7 @@ class Client:
                 kind = reply.headers.get("content-type", "")
                 for _ in self._counted(reply):
                     pass
-        except (Unreachable, CredentialsError, PreflightError) as error:  # the rest of the API lets us in
+        except (Unreachable, CredentialsError) as error:  # the rest of the API lets us in
             return "range-json", f"remote read failed: {getattr(error, 'message', error)}"
         if reply.status == 200 and kind.startswith(STREAMED):
             return "remote-read", "remote read streams raw chunks"

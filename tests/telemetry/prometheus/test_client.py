@@ -9,6 +9,7 @@ from dataclasses import replace as changed
 
 import pytest
 
+from tasks.base.errors import PreflightError
 from tasks.base.intervals import Interval
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
@@ -184,7 +185,6 @@ REMOTE_READ = {
     "another page": (Answer(200, b"<html>", (("Content-Type", "text/html"),)), "status 200, text/html"),
     "samples only": (Answer(200, b"", (("Content-Type", "application/x-protobuf"),)), "status 200, application/x-protobuf"),
     "forbidden": (Answer(403, b"no"), "answers 403"),
-    "a login page": (redirect("/login"), "redirects to '/login'"),
     "broken": (busy(500), "answers 500: try again"),
     "cut in its head": (Cut(40, reset=False), "cut off"),
     "cut": (Cut(0), "Connection"),
@@ -201,6 +201,14 @@ def test_without_remote_read_json_is_read_and_the_reason_told(proxy, what):
     assert facts.way == "range-json"
     assert why in facts.why
     assert "\n" not in facts.why
+
+
+def test_a_redirect_of_remote_read_is_refused_like_any_other(proxy):
+    """Whoever sends us elsewhere there does not speak for the server."""
+    proxy.plan = by_path({"/api/v1/read": redirect("/login")})
+
+    with pytest.raises(PreflightError, match="redirects to '/login'"):
+        client_of(proxy).facts()
 
 
 # -- the API --------------------------------------------------------------------------------------------------------------
