@@ -299,6 +299,8 @@ def spoiled(raw: bytes, rng: random.Random) -> bytes:
     """*raw* with a few bytes of it changed, moved, left out or added."""
     bad = bytearray(raw)
     for _ in range(rng.choice((1, 1, 1, 3, 20))):
+        if not bad:
+            break
         place, kind = rng.randrange(len(bad)), rng.random()
         if kind < 0.5:
             bad[place] ^= 1 << rng.randrange(8)

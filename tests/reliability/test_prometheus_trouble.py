@@ -221,7 +221,7 @@ def disturbed(server: Prometheus, folder: Path, way: str, seed: str) -> tuple[li
     borders = sorted({first_ms - 1, last_ms, *(int(rng.choice(rng.choice(courses()).time_ms)) for _ in range(5))})
     with CuttingProxy(server.port) as proxy:
         export = export_to(folder, proxy.url, way, timeout_s=0.4, give_up_s=60.0)
-        proxy.plan = at_random(rng.randrange(10**6), WRONG[way], share=0.25)
+        proxy.plan = at_random(rng.randrange(10**6), WRONG[way], share=0.2)
         try:
             for before, end in itertools.pairwise(borders):
                 export.window(before + 1, end)
