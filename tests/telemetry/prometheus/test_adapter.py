@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from urllib3.util.connection import is_connection_dropped
 
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
 from tasks.telemetry.prometheus.access import Access
@@ -18,6 +19,7 @@ from tasks.telemetry.prometheus.adapter import DirectAdapter, Request, Unreachab
 from tests.prometheus.cutting_proxy import Answer, CuttingProxy, always, busy, by_request, redirect
 from tests.telemetry.exporters import serving
 from tests.telemetry.prometheus.authority import DAY, Authority
+from tests.telemetry.source_contract import until
 
 WORD = "hunter2"
 FINE = Answer(200, b"fine")
@@ -300,8 +302,10 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_trouble():
 
     with serving(answer) as server:
         adapter = DirectAdapter(Access(f"http://127.0.0.1:{server.port}"))
+        kept = adapter._pool.connection_from_url(adapter.name).pool
         for _ in range(3):
             assert b"".join(adapter.send(Request("/x")).pieces()) == b"fine"
+            until(lambda: all(one is None or is_connection_dropped(one) for one in kept.queue))  # its close may still be on the way
         assert server.connections == 3
 
 
