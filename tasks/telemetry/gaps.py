@@ -123,10 +123,11 @@ def gaps(
     common = [Gap(*hole[:2], None, None, hole[2]) for hole in _holes(seen, shortest_s, span) if _shared(hole, own)]
     result = list(common)
     for one, own_s in pairs:
+        shared = [hole for hole in common if hole.end_s - hole.start_s >= _SLACK * own_s - 1e-6]  # in shorter ones it was not due
         for start, end, missing in one.holes(own_s, span):
-            within = sum(hole.missing for hole in common if start <= hole.start_s and hole.end_s <= end)
+            within = sum(hole.missing for hole in shared if start <= hole.start_s and hole.end_s <= end)
             gap = Gap(start, end, one.target, one.role, missing - round(within * shortest_s / own_s))
-            if gap.missing > 0 and not any(_same(gap, hole, own_s) for hole in common):
+            if gap.missing > 0 and not any(_same(gap, hole, own_s) for hole in shared):
                 result.append(gap)
     return tuple(sorted(result, key=lambda gap: (gap.start_s, gap.end_s, gap.target or "", gap.role or "")))
 
