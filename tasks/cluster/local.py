@@ -50,7 +50,7 @@ class LocalProvider:
         if supervisor_of(self.state_dir) is None:
             take_down(self.state_dir)  # orphans have no other future
         present = {one.name: one for one in self.list()}.get(change.name)
-        if present is not None and present.spec != change.spec:
+        if present is not None and (change.spec is None or present.spec != change.spec):
             control.ask(self.state_dir, "stop", name=change.name)
             self._await(change.name, None)
             present = None
@@ -83,8 +83,10 @@ class LocalProvider:
 
     def _await(self, name: str, spec: ProcessSpec | None) -> None:
         until = time.monotonic() + self.settings.stop_grace_s + PATIENCE_S
-        while (found := {one.name: one for one in self.list()}.get(name)) is not None or spec is not None:
-            if found is not None and found.spec == spec:
+        while True:
+            found = {one.name: one for one in self.list()}.get(name)
+            # A process that was told to stop has no spec any more while it ends: that is not yet "gone".
+            if found is None if spec is None else found is not None and found.spec == spec:
                 return
             if time.monotonic() > until:
                 raise PreflightError(f"{name} did not change within {PATIENCE_S:g} s", next_step="tidegauge status, then: tidegauge down")

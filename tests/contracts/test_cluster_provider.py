@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tasks.base.errors import PreflightError
 from tasks.base.process import ProcessSpec
+from tasks.cluster import control
 from tasks.cluster.local import LocalProvider
 from tasks.cluster.provider import ClusterProvider
 from tasks.cluster.remains import supervisor_of
@@ -122,3 +124,14 @@ class TestLocalProvider(ClusterProviderContract):
         assert supervisor is not None
         os.kill(supervisor.pid, signal.SIGKILL)
         eventually(lambda: not supervisor.alive())
+
+    def test_what_ends_slowly_is_gone_when_the_step_returns(self, provider):
+        """A process that takes no SIGTERM is waited for until it is killed, by whoever asks a second time as well."""
+        program = "import pathlib, signal, time; signal.signal(15, signal.SIG_IGN); pathlib.Path('deaf').touch(); time.sleep(60)"
+        self.settle(provider, [ProcessSpec("deaf", (sys.executable, "-S", "-c", program))])
+        eventually((provider.state_dir / "data" / "deaf" / "deaf").exists)
+        (removal,) = provider.plan([])
+        control.ask(provider.state_dir, "stop", name="deaf")
+        provider.apply(removal)
+
+        assert provider.list() == ()
