@@ -10,9 +10,7 @@ from typing import Any
 from flows.findings import Check, State
 from flows.server import choose_server
 from tasks.base.errors import TidegaugeError
-
-DISK_FACTOR = 1.5
-"""An estimate of bytes is trusted no further than this."""
+from tasks.base.files import DISK_FACTOR
 
 
 def checks(file: Path | None, store: Path) -> list[Check]:

@@ -11,6 +11,7 @@ from flows.console import Common
 from tasks.base.errors import DocumentError
 
 Role = Literal["training", "calibration", "faults", "hold-out"]
+"""As in the section ``recordings`` of a document, whose models would take longer to load than the rest of the command."""
 
 
 def register(app: App) -> None:

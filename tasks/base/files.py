@@ -13,6 +13,8 @@ from typing import Any
 
 from tasks.base.errors import StorageError
 
+DISK_FACTOR = 1.5
+"""An estimate of bytes is trusted no further than this."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

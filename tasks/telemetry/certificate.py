@@ -69,13 +69,13 @@ def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, sp
     """
     ups = [one.id for one in series if one.name == "up" and not one.labels]
     scraped = [one.id for one in series if one.name == "scrape_samples_scraped" and not one.labels]
-    up = _of(samples, ups)
+    up = rows_of(samples, ups)
     if span is None and up.any():
         span = (float(samples.time_ms[up].min()) / 1000, float(samples.time_ms[up].max()) / 1000)
     inside = up & _within(samples, span) if span is not None else up
     holes = gaps(series, samples, interval_s=interval_s, span=span)
     missing = sum(gap.missing * (len(ups) if gap.target is None else 1) for gap in holes)
-    told = samples.value[_of(samples, scraped)]
+    told = samples.value[rows_of(samples, scraped)]
     return Certificate(
         series=len(series),
         samples=len(samples.series),
@@ -90,7 +90,7 @@ def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, sp
         out_of_order=samples.out_of_order,
         non_finite=int(np.count_nonzero(~np.isfinite(samples.value))),
         gaps=holes,
-        scrape_duration_s=durations(samples.value[_of(samples, [one.id for one in series if one.name == DURATION and not one.labels])]),
+        scrape_duration_s=durations(samples.value[rows_of(samples, [one.id for one in series if one.name == DURATION and not one.labels])]),
     )
 
 
@@ -123,7 +123,8 @@ def resets(series: Sequence[Series], samples: Samples) -> NDArray[np.int64]:
     return np.where(counters(series), np.bincount(fell, minlength=len(series)), 0)
 
 
-def _of(samples: Samples, numbers: Sequence[int]) -> NDArray[np.bool_]:
+def rows_of(samples: Samples, numbers: Sequence[int]) -> NDArray[np.bool_]:
+    """Which samples are of the series *numbers*, shape ``(n,)``."""
     return np.isin(samples.series, np.array(numbers, dtype=np.int32))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.errors import LockedError, StorageError
-from tasks.base.files import sha256_file, storage_error
+from tasks.base.files import storage_error
 from tasks.telemetry.columns import read_columns, read_series_file, write_samples, write_series
 from tasks.telemetry.ledger import (
     ChunkEntry,
@@ -209,14 +209,13 @@ def recovered(folder: Path) -> int:
 
 
 def _entry(folder: Path, number: int, batch: _Batch) -> ChunkEntry:
-    return ChunkEntry(
-        chunk=number,
+    times = batch.time_ms
+    return ChunkEntry.of(
+        folder,
+        number,
         rows=len(batch.series),
         new_series=len(batch.new_series),
-        first_ms=int(batch.time_ms.min()) if len(batch.time_ms) else 0,
-        last_ms=int(batch.time_ms.max()) if len(batch.time_ms) else 0,
+        span_ms=(int(times.min()), int(times.max())) if len(times) else (0, 0),
         duplicates=batch.duplicates,
         late=batch.late,
-        samples_sha256=sha256_file(samples_path(folder, number)),
-        series_sha256=sha256_file(series_path(folder, number)) if batch.new_series else None,
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.base.errors import StorageError
-from tasks.base.files import canonical_json, sha256_text, storage_error
+from tasks.base.files import canonical_json, sha256_file, sha256_text, storage_error
 
 _CHUNK_NAME = re.compile(r"(\d{6,})\.parquet")
 
@@ -38,6 +38,21 @@ class ChunkEntry:
     samples_sha256: str
     series_sha256: str | None
     """None when no series was new."""
+
+    @classmethod
+    def of(cls, folder: Path, chunk: int, *, rows: int, new_series: int, span_ms: tuple[int, int], duplicates: int, late: int) -> Self:
+        """What is to be said of a chunk of *folder* whose files are in place; *span_ms* holds its first and last time."""
+        return cls(
+            chunk=chunk,
+            rows=rows,
+            new_series=new_series,
+            first_ms=span_ms[0],
+            last_ms=span_ms[1],
+            duplicates=duplicates,
+            late=late,
+            samples_sha256=sha256_file(samples_path(folder, chunk)),
+            series_sha256=sha256_file(series_path(folder, chunk)) if new_series else None,
+        )
 
     def line(self) -> str:
         """One line of the ledger, with a check over the rest of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,41 @@ class CollectorPlan(Protocol):
         """Write it to *path*, atomically."""
 
 
+class PlanFile(ABC):
+    """A plan as the JSON file that a collecting process is started with."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote; a DocumentError says what is wrong with it."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """
+        The plan in the file *path*.
+
+        Raises:
+            StorageError: It is not there, or is not JSON.
+            DocumentError: See :meth:`from_json`.
+        """
+        value = read_json(path)
+        if not isinstance(value, dict):
+            raise DocumentError(f"{path} holds no JSON object")
+        return cls.from_json(value)
+
+    def write(self, path: Path) -> None:
+        """Write it to *path*, atomically."""
+        write_json(path, self.to_json())
+
+
 @dataclass(frozen=True, slots=True)
-class ScrapePlan:
+class ScrapePlan(PlanFile):
     """Targets, how often they are scraped, and where the samples go."""
 
     program: ClassVar[str] = "tasks.telemetry.collect"
@@ -113,21 +147,3 @@ class ScrapePlan:
             "hosts": list(self.hosts),
             "body_limit_bytes": self.body_limit_bytes,
         }
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """
-        The plan in the file *path*.
-
-        Raises:
-            StorageError: It is not there, or is not JSON.
-            DocumentError: See :meth:`from_json`.
-        """
-        value = read_json(path)
-        if not isinstance(value, dict):
-            raise DocumentError(f"{path} holds no JSON object")
-        return cls.from_json(value)
-
-    def write(self, path: Path) -> None:
-        """Write it to *path*, atomically."""
-        write_json(path, self.to_json())

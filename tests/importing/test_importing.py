@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +19,10 @@ from flows.cli import main
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
 from tasks.recordings.label_file import ASSUMED
+from tests.flows.conftest import Outcome
 from tests.prometheus.cutting_proxy import PASS, Answer, CuttingProxy, Delay, Stall, always
 from tests.prometheus.history import START_MS, Course, differing, jittered, resets, write_blocks
-from tests.prometheus.recorded import FOREVER, arguments, command, fingerprint, held, within
+from tests.prometheus.recorded import FOREVER, arguments, command, fingerprint, held, serving, within
 from tests.prometheus.servers import EACH_MAJOR, Prometheus
 
 END_MS = START_MS + 3_600_000
@@ -51,42 +50,22 @@ WHOLE = [*target("orders", EVERY, down=range(50, 60)), *target("carts", EVERY)]
 @pytest.fixture(scope="module", params=EACH_MAJOR)
 def each(request, tmp_path_factory):
     """A server of each major version that scraped two targets for an hour without a hole."""
-    folder = tmp_path_factory.mktemp("server")
-    write_blocks(WHOLE, folder / "data")
-    with Prometheus(folder, binary=request.param, flags=FOREVER) as started:
+    with serving(tmp_path_factory.mktemp("server"), WHOLE, request.param) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One such server."""
-    folder = tmp_path_factory.mktemp("server")
-    write_blocks(WHOLE, folder / "data")
-    with Prometheus(folder, flags=FOREVER) as started:
+    with serving(tmp_path_factory.mktemp("server"), WHOLE) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def holed(tmp_path_factory):
     """One that was away for 100 s."""
-    folder = tmp_path_factory.mktemp("server")
-    write_blocks([*target("orders", HOLED), *target("carts", HOLED)], folder / "data")
-    with Prometheus(folder, flags=FOREVER) as started:
+    with serving(tmp_path_factory.mktemp("server"), [*target("orders", HOLED), *target("carts", HOLED)]) as started:
         yield started
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def value(self) -> dict[str, Any]:
-        """Its JSON; nothing else may be on standard output."""
-        return dict(json.loads(self.out))
 
 
 @pytest.fixture

@@ -264,3 +264,16 @@ HISTORIES: dict[str, Callable[[], tuple[Course, ...]]] = {
     "brief": brief,
 }
 """The hand-made histories, by name: each is the same every time."""
+
+
+def with_scrapes() -> list[Course]:
+    """All hand-made histories, and the scrapes of a target beside them."""
+    times = START_MS + 5000 * np.arange(240)
+    up = Course.of({"__name__": "up", "job": "orders", "instance": "a:1"}, times, np.ones(240))
+    return [up, *(course for made in HISTORIES.values() for course in made())]
+
+
+def span_ms(courses: Iterable[Course]) -> tuple[int, int]:
+    """First and last moment of all their samples."""
+    listed = list(courses)
+    return min(int(course.time_ms[0]) for course in listed), max(int(course.time_ms[-1]) for course in listed)

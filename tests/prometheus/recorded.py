@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,20 @@ from tasks.telemetry.prometheus.tally import Tally
 from tasks.telemetry.prometheus.writer import WindowWriter
 from tasks.telemetry.samples import read_samples, read_series
 from tasks.telemetry.series import SeriesTable
-from tests.prometheus.history import Course
+from tests.prometheus.history import Course, write_blocks
+from tests.prometheus.servers import Binary, Prometheus
 
 EVERYTHING = '{__name__!=""}'
 FOREVER = ("--storage.tsdb.retention.time=100y",)
 """For a server that is started on old blocks."""
+
+
+@contextmanager
+def serving(folder: Path, courses: Sequence[Course], binary: Binary | None = None) -> Iterator[Prometheus]:
+    """A server in *folder* whose blocks hold *courses*, however old they are."""
+    write_blocks(courses, folder / "data")
+    with Prometheus(folder, binary=binary, flags=FOREVER) as started:
+        yield started
 
 
 def held(folder: Path) -> dict[Labels, Course]:

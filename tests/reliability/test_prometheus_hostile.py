@@ -30,8 +30,8 @@ from tasks.telemetry.prometheus.frames import frames
 from tasks.telemetry.prometheus.selectors import parse_selector
 from tasks.telemetry.prometheus.writer import WindowWriter
 from tests.prometheus.cutting_proxy import CuttingProxy, Rewrite, always, by_path, redirect
-from tests.prometheus.history import HISTORIES, Course, differing, write_blocks
-from tests.prometheus.recorded import EVERYTHING, FOREVER, Recording, asked, fingerprint, held, imported
+from tests.prometheus.history import HISTORIES, Course, differing, span_ms
+from tests.prometheus.recorded import EVERYTHING, Recording, asked, fingerprint, held, imported, serving
 from tests.prometheus.servers import Prometheus
 
 FLIPS = 40
@@ -41,9 +41,7 @@ MUTATIONS = 500
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A server with the hand-made histories."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    write_blocks(courses(), folder / "data")
-    with Prometheus(folder, flags=FOREVER) as running:
+    with serving(tmp_path_factory.mktemp("prometheus"), courses()) as running:
         yield running
 
 
@@ -51,17 +49,12 @@ def courses() -> list[Course]:
     return [course for made in HISTORIES.values() for course in made()]
 
 
-def span_ms() -> tuple[int, int]:
-    """Of all their samples."""
-    return min(int(course.time_ms[0]) for course in courses()), max(int(course.time_ms[-1]) for course in courses())
-
-
 # -- row 14: bit rot ------------------------------------------------------------------------------------------------------
 
 
 def test_one_flipped_byte_of_any_file_of_an_import_is_named(ledger: Any, rng: random.Random, server: Prometheus, tmp_path: Path, capsys):
     """``runs verify --read-data`` names the file and ends with 6, whichever file it is; mended, all is well again."""
-    made = imported(asked(server.url, *span_ms()), tmp_path / "store")
+    made = imported(asked(server.url, *span_ms(courses())), tmp_path / "store")
     common = Common(store=tmp_path / "store", quiet=True)
     assert verify(made.record["run"], read_data=True, common=common) == 0
     files = sorted(path for path in made.folder.rglob("*") if path.is_file() and path.stat().st_size)
@@ -131,7 +124,7 @@ def labels_planted(found: Recording) -> None:
 @pytest.mark.parametrize("touch", [edited, chunk_deleted, facts_edited, all_deleted, labels_planted], ids=lambda touch: touch.__name__)
 def test_a_touched_import_is_brought_anew(ledger: Any, server: Prometheus, tmp_path: Path, touch: Callable[[Recording], None]) -> None:
     """Untouched it is found without a question to the server; touched it is not used, and what comes is whole."""
-    wanted, root = asked(server.url, *span_ms()), tmp_path / "store"
+    wanted, root = asked(server.url, *span_ms(courses())), tmp_path / "store"
     first = imported(wanted, root)
     again = imported(wanted, root)
     touch(first)
@@ -148,7 +141,7 @@ def test_a_touched_import_is_brought_anew(ledger: Any, server: Prometheus, tmp_p
 
 def test_another_question_is_not_answered_from_what_is_there(ledger: Any, server: Prometheus, tmp_path: Path) -> None:
     """One millisecond, another selector, way, name or label file more: it is asked for anew."""
-    first_ms, last_ms = span_ms()
+    first_ms, last_ms = span_ms(courses())
     labels = tmp_path / "labels.csv"
     labels.write_text("kind,target,start,end\n")
     root = tmp_path / "store"
@@ -229,7 +222,7 @@ def test_no_address_leads_elsewhere(ledger: Any, server: Prometheus, tmp_path: P
         with pytest.raises(ValueError, match=r"address|form|link-local"):
             PrometheusSource(kind="prometheus", url=url)
         with pytest.raises(DocumentError) as refused:
-            imported(asked(url, *span_ms()), tmp_path / "store")
+            imported(asked(url, *span_ms(courses())), tmp_path / "store")
         survived = other.requests == other.connections == 0 and "secret" not in str(refused.value) and refused.value.exit_code == 2
     ledger.count(row=36, fault="address of another kind or host", survived=survived, figure="0 requests went elsewhere, 0 tokens leaked")
     assert survived, refused.value
@@ -249,7 +242,7 @@ def test_a_redirect_never_takes_the_token_along(
     ):
         access = Access(first.url, token_env="PROMETHEUS_TOKEN")  # noqa: S106 -- its name
         with pytest.raises(PreflightError, match="redirects are not followed") as refused:
-            imported(asked(first.url, *span_ms(), access=access), tmp_path / "store")
+            imported(asked(first.url, *span_ms(courses()), access=access), tmp_path / "store")
         leaked = other.mentioned(token)
         survived = other.connections == 0 and not leaked and first.mentioned(token) and refused.value.exit_code == 3
     told = token in str(refused.value) or any(token.encode() in one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
@@ -346,7 +339,7 @@ def recorded_body(server: Prometheus, way: Way, first_ms: int, last_ms: int) -> 
 @pytest.mark.parametrize("kind", ["remote-read", "remote-read, checksum right", "range-json"])
 def test_a_mutilated_reply_ends_in_a_clean_error(ledger: Any, rng: random.Random, server: Prometheus, tmp_path: Path, kind: str) -> None:
     """Hundreds of replies that are almost right: the one error that is meant for it, or samples; what a checksum covers is right or refused."""
-    first_ms, last_ms = span_ms()
+    first_ms, last_ms = span_ms(courses())
     way: Way = "range-json" if kind == "range-json" else "remote-read"
     good = recorded_body(server, way, first_ms, last_ms)
     ends = borders(good) if way == "remote-read" else set()

@@ -31,9 +31,10 @@ from tasks.telemetry.samples import read_samples, read_series
 from tests.prometheus.cutting_proxy import Act, CuttingProxy, Delay, Seen
 from tests.prometheus.exporter import Exporter
 from tests.prometheus.forked import Launcher
-from tests.prometheus.history import HISTORIES, START_MS, Course, differing, write_blocks
+from tests.prometheus.history import Course, differing, span_ms
+from tests.prometheus.history import with_scrapes as courses
 from tests.prometheus.push import push
-from tests.prometheus.recorded import EVERYTHING, FOREVER, Recording, arguments, asked, fingerprint, held, imported, within
+from tests.prometheus.recorded import EVERYTHING, Recording, arguments, asked, fingerprint, held, imported, serving, within
 from tests.prometheus.servers import EACH_MAJOR, Job, Prometheus
 from tests.telemetry.source_contract import until
 
@@ -349,21 +350,8 @@ def test_a_killed_server_that_scrapes_invents_nothing(ledger: Any, rng: random.R
 @pytest.fixture(scope="module")
 def history_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A server with the hand-made histories."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    write_blocks(courses(), folder / "data")
-    with Prometheus(folder, flags=FOREVER) as running:
+    with serving(tmp_path_factory.mktemp("prometheus"), courses()) as running:
         yield running
-
-
-def courses() -> list[Course]:
-    times = START_MS + 5000 * np.arange(240)
-    up = Course.of({"__name__": "up", "job": "orders", "instance": "a:1"}, times, np.ones(240))
-    return [up, *(course for made in HISTORIES.values() for course in made())]
-
-
-def span_ms() -> tuple[int, int]:
-    """Of all their samples."""
-    return min(int(course.time_ms[0]) for course in courses()), max(int(course.time_ms[-1]) for course in courses())
 
 
 @contextmanager
@@ -379,14 +367,14 @@ def readable(root: Path) -> list[str]:
     for folder in (root / "staging").glob("import-*"):
         table = held(folder)
         until_ms = max((int(course.time_ms[-1]) for course in table.values()), default=0)
-        wrong += differing(table, within(courses(), span_ms()[0], until_ms))
+        wrong += differing(table, within(courses(), span_ms(courses())[0], until_ms))
     return wrong
 
 
 def finished(launcher: Launcher, url: str, root: Path, said: Path) -> tuple[list[str], str]:
     """Run the same import to its end; what is not as it should be, and the fingerprint of what it made."""
     said.unlink(missing_ok=True)
-    code = launcher.start("tidegauge", arguments(url, *span_ms(), root), said).wait()
+    code = launcher.start("tidegauge", arguments(url, *span_ms(courses()), root), said).wait()
     wrong = [] if code in (0, 8) else [f"exit code {code}: {said.read_text()[-500:]}"]
     store, prints = Store(root), set()
     for ref in store.refs():
@@ -395,7 +383,7 @@ def finished(launcher: Launcher, url: str, root: Path, said: Path) -> tuple[list
         wrong += [f"{name} is left" for name in store.open(ref).manifest["files"] if name.endswith(".tmp")]
         prints.add(fingerprint(store.folder(ref)))
     wrong += [] if len(prints) == 1 else [f"{len(prints)} tables"]
-    wrong += [] if store.find("recording", asked(url, *span_ms()).key) else ["it would not be found again"]
+    wrong += [] if store.find("recording", asked(url, *span_ms(courses())).key) else ["it would not be found again"]
     return wrong, next(iter(prints), "")
 
 
@@ -404,14 +392,16 @@ def test_an_import_killed_at_any_step_goes_on(ledger: Any, history_server: Prome
     """Killed before each single change that it makes on the disk: finished windows are readable, and the same command ends with the same table."""
     url = history_server.url
     with launchers() as both:
-        first = both[0].start("tidegauge", arguments(url, *span_ms(), tmp_path / "whole"), tmp_path / "said", count_to=tmp_path / "steps")
+        first = both[0].start(
+            "tidegauge", arguments(url, *span_ms(courses()), tmp_path / "whole"), tmp_path / "said", count_to=tmp_path / "steps"
+        )
         assert first.wait() in (0, 8)
         steps = int((tmp_path / "steps").read_text())
         undisturbed = fingerprint(next((tmp_path / "whole" / "artifacts" / "recording").iterdir()))
 
         def killed(step: int) -> tuple[int, list[str]]:
             launcher, root, said = both[step % 2], tmp_path / f"store-{step}", tmp_path / f"said-{step % 2}"
-            code = launcher.start("tidegauge", arguments(url, *span_ms(), root), said, die_at=step).wait()
+            code = launcher.start("tidegauge", arguments(url, *span_ms(courses()), root), said, die_at=step).wait()
             wrong = [] if code == -9 else [f"it was not killed: {code}"]
             wrong += readable(root)
             more, found = finished(launcher, url, root, said)
@@ -441,7 +431,7 @@ def slow(seed: str) -> Any:
 @pytest.mark.timeout(300)
 def test_an_import_killed_at_any_moment_goes_on(ledger: Any, rng: random.Random, history_server: Prometheus, tmp_path: Path) -> None:
     """Killed again and again at random, then left alone: the table is that of an import that nobody killed."""
-    undisturbed = imported(asked(history_server.url, *span_ms()), tmp_path / "whole").certificate["fingerprint"]
+    undisturbed = imported(asked(history_server.url, *span_ms(courses())), tmp_path / "whole").certificate["fingerprint"]
     seeds = [f"{rng.random()}", f"{rng.random()}"]
     with launchers() as both, CuttingProxy(history_server.port, slow(seeds[0])) as proxy:
 
@@ -451,7 +441,7 @@ def test_an_import_killed_at_any_moment_goes_on(ledger: Any, rng: random.Random,
             for episode in itertools.count():
                 root, kills, wrong = tmp_path / f"store-{place}-{episode}", 0, list[str]()
                 for _ in range(chance.randrange(1, 6)):
-                    child = launcher.start("tidegauge", arguments(proxy.url, *span_ms(), root), said)
+                    child = launcher.start("tidegauge", arguments(proxy.url, *span_ms(courses()), root), said)
                     kills += child.kill_after(chance.uniform(0, 0.7)) == -signal.SIGKILL
                     wrong += readable(root)
                 more, found = finished(launcher, proxy.url, root, said)

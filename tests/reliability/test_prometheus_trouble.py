@@ -49,9 +49,10 @@ from tests.prometheus.cutting_proxy import (
     truncated,
     warned,
 )
-from tests.prometheus.history import HISTORIES, START_MS, Course, differing, write_blocks
+from tests.prometheus.history import START_MS, Course, differing, span_ms, write_blocks
+from tests.prometheus.history import with_scrapes as courses
 from tests.prometheus.push import push
-from tests.prometheus.recorded import EVERYTHING, FOREVER, asked, command, export_to, fingerprint, held, imported, within
+from tests.prometheus.recorded import EVERYTHING, FOREVER, asked, command, export_to, fingerprint, held, imported, serving, within
 from tests.prometheus.servers import EACH_MAJOR, Prometheus
 from tests.telemetry.source_contract import until
 
@@ -65,21 +66,8 @@ SKEWS_S = (90.0, -90.0, 1.5, -1.5)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A server with the hand-made histories, and scrapes beside them."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    write_blocks(courses(), folder / "data")
-    with Prometheus(folder, flags=FOREVER) as running:
+    with serving(tmp_path_factory.mktemp("prometheus"), courses()) as running:
         yield running
-
-
-def courses() -> list[Course]:
-    times = START_MS + 5000 * np.arange(240)
-    up = Course.of({"__name__": "up", "job": "orders", "instance": "a:1"}, times, np.ones(240))
-    return [up, *(course for made in HISTORIES.values() for course in made())]
-
-
-def span_ms() -> tuple[int, int]:
-    """Of all their samples."""
-    return min(int(course.time_ms[0]) for course in courses()), max(int(course.time_ms[-1]) for course in courses())
 
 
 # -- row 8: two clocks ----------------------------------------------------------------------------------------------------
@@ -216,7 +204,7 @@ WRONG: dict[str, tuple[Make, ...]] = {
 
 def disturbed(server: Prometheus, folder: Path, way: str, seed: str) -> tuple[list[str], int, int]:
     """What is not the same after an export by a proxy that spoils a third of the replies; tries again, and chunks."""
-    first_ms, last_ms = span_ms()
+    first_ms, last_ms = span_ms(courses())
     rng = random.Random(seed)
     borders = sorted({first_ms - 1, last_ms, *(int(rng.choice(rng.choice(courses()).time_ms)) for _ in range(5))})
     with CuttingProxy(server.port) as proxy:
@@ -240,7 +228,7 @@ def test_what_is_spoilt_on_the_way_is_asked_for_again(ledger: Any, rng: random.R
     with ThreadPoolExecutor(len(wanted)) as pool:
         done = list(pool.map(lambda one: disturbed(server, tmp_path / one[1], *one), wanted))
     tries = sum(retries for _, retries, _ in done)
-    undisturbed = imported(asked(server.url, *span_ms()), tmp_path / "store").certificate["fingerprint"]
+    undisturbed = imported(asked(server.url, *span_ms(courses())), tmp_path / "store").certificate["fingerprint"]
     for (way, seed), (wrong, _, _) in zip(wanted, done, strict=True):
         same = not wrong and fingerprint(tmp_path / seed) == undisturbed
         ledger.count(
@@ -263,7 +251,7 @@ def test_a_busy_server_is_given_time(ledger: Any, server: Prometheus, tmp_path: 
     with CuttingProxy(server.port) as proxy:
         export = export_to(tmp_path / "folder", proxy.url)
         proxy.plan = plan
-        export.window(*span_ms())
+        export.window(*span_ms(courses()))
         export.writer.close()
     waited_s = np.diff(came_s)[: len(waits_s)]
     survived = bool((waited_s >= np.array(waits_s) - 0.01).all()) and differing(held(tmp_path / "folder"), courses()) == []
@@ -298,7 +286,7 @@ class Ended:
 
 def broken(server: Prometheus, folder: Path, way: str, act: Act) -> Ended:
     """Bring a half, have the server break, give up, and go on with one that is whole."""
-    first_ms, last_ms = span_ms()
+    first_ms, last_ms = span_ms(courses())
     middle_ms = START_MS + 600_000
     with CuttingProxy(server.port) as proxy:
         export = export_to(folder, proxy.url, way, timeout_s=0.3, give_up_s=0.7)
@@ -348,8 +336,8 @@ def test_what_the_server_warns_of_stands_in_the_certificate(ledger: Any, server:
     """Word for word and counted, in the manifest and among the notes; an import without warnings has none."""
     words = ("partial data: store 10.0.0.7 is not there", "PromQL info: metric might not be a counter")
     with CuttingProxy(server.port, by_path({"/api/v1/query?query=%7B": warned(*words)})) as proxy:
-        found = imported(asked(proxy.url, *span_ms(), way="range-json"), tmp_path / "store")
-    quiet = imported(asked(server.url, *span_ms(), way="range-json"), tmp_path / "store")
+        found = imported(asked(proxy.url, *span_ms(courses()), way="range-json"), tmp_path / "store")
+    quiet = imported(asked(server.url, *span_ms(courses()), way="range-json"), tmp_path / "store")
     counted, notes = found.certificate["server"]["warnings"], " ".join(found.facts["notes"])
     survived = set(counted) == set(words) and min(counted.values()) > 1 and all(word in notes for word in words)
     survived &= quiet.certificate["server"]["warnings"] == {} and differing(held(found.folder), courses()) == []
@@ -364,7 +352,7 @@ def test_a_refusal_for_good_is_not_repeated(ledger: Any, server: Prometheus, tmp
             export = export_to(tmp_path / kind, proxy.url, "range-json")
             before, proxy.plan = proxy.requests, always(api_error(kind, "that is no question"))
             with pytest.raises(PreflightError, match=f"refuses: {kind}: that is no question") as refused:
-                export.window(*span_ms())
+                export.window(*span_ms(courses()))
             export.writer.close()
             survived = refused.value.exit_code == 3 and proxy.requests == before + 1 and not held(tmp_path / kind)
         ledger.count(row=9, fault="status:error, for good", survived=survived, figure="samples lost 0")
@@ -401,7 +389,7 @@ def test_a_full_disk_ends_an_import_and_costs_no_finished_window(
     ledger: Any, rng: random.Random, server: Prometheus, tmp_path: Path
 ) -> None:
     """Wherever the space ends: exit 6 with a sentence, no partial file, finished windows readable; with space the same command goes on."""
-    first_ms, last_ms = span_ms()
+    first_ms, last_ms = span_ms(courses())
     whole = imported(asked(server.url, first_ms, last_ms), tmp_path / "whole")
 
     def tried(size: int) -> tuple[int, int, str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.telemetry.certificate import DURATION, Certificate, counters, durations
+from tasks.telemetry.certificate import DURATION, Certificate, counters, durations, rows_of
 from tasks.telemetry.gaps import Gap, gaps, is_look, missing_looks
 from tasks.telemetry.prometheus.tally import PERIOD_MS, Tally
 from tasks.telemetry.samples import Samples
@@ -30,11 +30,11 @@ def certified(tally: Tally, *, span: tuple[float, float], server: Mapping[str, A
     """
     series, about = tuple(tally.table.since(0)), scrapes_of(tally)
     ups = [one for one in series if is_look(one)]
-    up_rows = np.isin(about.series, np.array([one.id for one in ups], np.int32))
+    up_rows = rows_of(about, [one.id for one in ups])
     inside = up_rows & (about.time_ms >= span[0] * 1000) & (about.time_ms <= span[1] * 1000)
     found_gaps = gaps(series, about, interval_s=None, span=span) if ups else empty_periods(tally, span)
     expected, own = _expected(tally, series, ups, about)
-    duration = np.isin(about.series, np.array([one.id for one in series if one.name == DURATION], np.int32))
+    duration = rows_of(about, [one.id for one in series if one.name == DURATION])
     found = int(np.count_nonzero(inside))
     return Certificate(
         series=int(np.count_nonzero(tally.count)),
@@ -88,7 +88,7 @@ def scrapes_of(tally: Tally) -> Samples:
 def usual_interval_s(tally: Tally) -> float | None:
     """The usual distance of two scrapes of a target, over all of them; None where no target was scraped twice."""
     about, ups = scrapes_of(tally), [one.id for one in tally.table.since(0) if is_look(one)]
-    rows = np.isin(about.series, np.array(ups, np.int32))
+    rows = rows_of(about, ups)
     series, time_ms = about.series[rows], about.time_ms[rows]
     steps = np.diff(time_ms)[series[1:] == series[:-1]]
     return float(np.median(steps)) / 1000 if len(steps) else None

@@ -8,8 +8,8 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, cast
 
 from tasks.base.clock import Clock, SystemClock, iso
 from tasks.base.errors import CredentialsError
@@ -56,6 +56,10 @@ class ServerFacts:
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
         return asdict(self)
+
+    def read_by(self, way: str, why: str) -> ServerFacts:
+        """The same, to be read by *way* because of *why*; as it is where *way* is ``auto``."""
+        return self if way == "auto" else replace(self, way=cast("Way", way), why=why)
 
     def doubts(self, span: Interval, now_s: float | None = None) -> tuple[str, ...]:
         """What speaks against asking for *span*, a sentence each with what to do."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tasks.base.errors import DocumentError
-from tasks.base.files import read_json, write_json
+from tasks.telemetry.plan import PlanFile
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.identity import SERVICE_LABELS
 from tasks.telemetry.prometheus.selectors import Matcher, parse_selector
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TailPlan:
+class TailPlan(PlanFile):
     """A server, what is read from it and how often, and where the samples go."""
 
     program: ClassVar[str] = "tasks.telemetry.prometheus.tail"
@@ -82,21 +82,3 @@ class TailPlan:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DocumentError(f"the settings are incomplete or wrong: {error!r}") from error
         return plan
-
-    def write(self, path: Path) -> None:
-        """Write it to *path*, atomically."""
-        write_json(path, self.to_json())
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """
-        The plan in the file *path*.
-
-        Raises:
-            StorageError: It is not there, or is not JSON.
-            DocumentError: See :meth:`from_json`.
-        """
-        value = read_json(path)
-        if not isinstance(value, dict):
-            raise DocumentError(f"{path} holds no JSON object")
-        return cls.from_json(value)

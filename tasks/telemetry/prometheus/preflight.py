@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tasks.base.errors import PreflightError
+from tasks.base.files import DISK_FACTOR
 from tasks.telemetry.prometheus.adapter import Unreachable
-from tasks.telemetry.prometheus.client import Client, ServerFacts, Way
+from tasks.telemetry.prometheus.client import Client, ServerFacts
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.selectors import Matcher
 from tasks.telemetry.series import Series
 
 BYTES_A_SAMPLE = 1.6
 """On disk; measured 1.1 to 1.4."""
-DISK_FACTOR = 1.5
-"""An estimate of bytes is trusted no further than this."""
 
 
 def looked_over(client: Client, way: str = "auto") -> ServerFacts:
@@ -36,7 +34,7 @@ def looked_over(client: Client, way: str = "auto") -> ServerFacts:
         raise PreflightError(f"no Prometheus answers: {error}", next_step=f"see that {name} is its address and that it runs") from error
     except (MalformedReply, ServerRefused) as error:
         raise PreflightError(f"{name} is no Prometheus: {error}", next_step="give the address under which its API lies") from error
-    return facts if way == "auto" else replace(facts, way=cast("Way", way), why="as it was asked for")
+    return facts.read_by(way, "as it was asked for")
 
 
 def require_room(place: Path, samples: int | None, usage: Callable[[Path], Any] = shutil.disk_usage) -> None:

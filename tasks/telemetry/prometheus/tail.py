@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import CredentialsError, PreflightError, TidegaugeError
+from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.base.parquet import sparing
 from tasks.telemetry.heartbeat import Heartbeat
 from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
-from tasks.telemetry.prometheus.client import Client, ServerFacts
+from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.export import Export
 from tasks.telemetry.prometheus.plan import TailPlan
@@ -107,9 +107,7 @@ class Tail:
         """The export, once the server was looked over; its clock is looked at again from time to time."""
         now_s = self.clock.monotonic_s()
         if self.export is None:
-            facts = self.client.facts()
-            if self.plan.way != "auto":
-                facts = ServerFacts(**{**facts.to_json(), "way": self.plan.way, "why": "as the document says"})
+            facts = self.client.facts().read_by(self.plan.way, "as the document says")
             self._looked(facts.clock_offset_s, facts.clock_error_s)
             self.heartbeat.event("server", **facts.to_json())
             self.export = Export(self.client, facts, self.plan.selectors, self.writer, give_up_s=max(1.0, self.plan.flush_s))
@@ -166,9 +164,6 @@ def main(arguments: list[str]) -> int:
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, tail.stop)
         tail.run()
-    except CredentialsError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
     except TidegaugeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.files import canonical_json, sha256_text
+from tasks.telemetry.packed import Columns, Runs
 from tasks.telemetry.series import Series, SeriesTable, key_of
 
 NEVER = np.iinfo(np.int64).min
@@ -52,7 +53,7 @@ class Tally:
     seed: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, _UINT))
     """Hash of each series' identity."""
     about_scrapes: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    scrapes: tuple[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]], ...] = ()
+    scrapes: tuple[Columns, ...] = ()
     """All samples about scrapes themselves (``up``, how long they took): few, and what gaps are found by."""
     non_finite: int = 0
     late: int = 0
@@ -105,8 +106,8 @@ class Tally:
         if not len(series):
             return
         self._grow()
-        first = np.flatnonzero(np.concatenate([[True], series[1:] != series[:-1]]))
-        last = np.append(first[1:], len(series)) - 1
+        runs = Runs.of(series)
+        first, last = runs.starts, runs.starts + runs.lengths - 1
         who = series[first]
         with np.errstate(invalid="ignore"):
             fell = np.concatenate([[False], value[1:] < value[:-1]])

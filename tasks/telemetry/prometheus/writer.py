@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.errors import StorageError
-from tasks.base.files import sha256_file
 from tasks.base.memory import give_back
 from tasks.base.parquet import read_facts
 from tasks.telemetry.chunks import FolderLock, recovered
 from tasks.telemetry.columns import write_series
 from tasks.telemetry.ledger import ChunkEntry, append_entry, samples_path, series_path
-from tasks.telemetry.packed import PackedWriter
+from tasks.telemetry.packed import Columns, PackedWriter
 from tasks.telemetry.prometheus.batch import Batch, Labels
 from tasks.telemetry.prometheus.identity import SERVICE_LABELS, about
 from tasks.telemetry.prometheus.tally import Chunk, Tally
@@ -24,8 +23,6 @@ from tasks.telemetry.series import SeriesTable
 
 UNTIL = "until_ms"
 _OVERLAP_LIMIT_MS = 1 << 40
-
-Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
 
 
 class WindowWriter:
@@ -109,16 +106,14 @@ class WindowWriter:
             write_series(series_path(self.folder, number), new)
         file.finish(samples_path(self.folder, number), facts)
         self.chunk, self._written_series = number, self._written_series + len(new)
-        entry = ChunkEntry(
-            chunk=number,
+        entry = ChunkEntry.of(
+            self.folder,
+            number,
             rows=counted.rows,
             new_series=len(new),
-            first_ms=counted.first_ms,
-            last_ms=counted.last_ms,
+            span_ms=(counted.first_ms, counted.last_ms),
             duplicates=counted.duplicates,
             late=counted.late,
-            samples_sha256=sha256_file(samples_path(self.folder, number)),
-            series_sha256=sha256_file(series_path(self.folder, number)) if new else None,
         )
         append_entry(self.folder, entry)
 

@@ -66,3 +66,28 @@ def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) 
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     pytest.fail(f"prometheus did not become ready:\n{log.read_text()[-3000:]}")
+
+
+@contextmanager
+def bare_server(folder: Path, *flags: str) -> Iterator[str]:
+    """A server over ``folder/data`` that scrapes nobody and chooses its own port; its address."""
+    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
+    argv = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0", *flags]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
+        try:
+            yield f"http://127.0.0.1:{_port(process, folder / 'log')}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s and process.poll() is None:
+        text = log.read_text()
+        if "ready to receive web requests" in text:
+            listening = next(line for line in text.splitlines() if 'msg="Listening on"' in line)
+            return int(listening.rsplit(":", 1)[1])
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())

@@ -18,7 +18,7 @@ from tasks.telemetry.prometheus.writer import WindowWriter
 from tests.prometheus.cutting_proxy import Answer, Cut, CuttingProxy, always, api_error, busy, by_request, truncated
 from tests.prometheus.history import HISTORIES, START_MS, Course, differing, write_blocks
 from tests.prometheus.push import push, push_histograms
-from tests.prometheus.recorded import FOREVER, export_to, held, size, within
+from tests.prometheus.recorded import FOREVER, export_to, held, serving, size, within
 from tests.prometheus.servers import EACH_MAJOR, Prometheus
 
 WAYS = ("remote-read", "range-json")
@@ -29,18 +29,14 @@ FIRST, LAST = min(int(course.time_ms[0]) for course in COURSES), max(int(course.
 @pytest.fixture(scope="module", params=EACH_MAJOR)
 def each(request, tmp_path_factory):
     """A server of each major version with all hand-made histories."""
-    folder = tmp_path_factory.mktemp("server")
-    write_blocks(COURSES, folder / "data")
-    with Prometheus(folder, binary=request.param, flags=FOREVER) as started:
+    with serving(tmp_path_factory.mktemp("server"), COURSES, request.param) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One of them."""
-    folder = tmp_path_factory.mktemp("server")
-    write_blocks(COURSES, folder / "data")
-    with Prometheus(folder, flags=FOREVER) as started:
+    with serving(tmp_path_factory.mktemp("server"), COURSES) as started:
         yield started
 
 

@@ -8,7 +8,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from tasks.telemetry.prometheus.batch import STALE_BITS, Labels
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.range_json import JsonReply, batch_of
 from tasks.telemetry.prometheus.selectors import parse_selector, window_query
+from tests.telemetry.prometheus.conftest import bare_server
 
 ALL = (-(10**17), 10**17)
 T0 = 1_435_781_430_781
@@ -525,33 +524,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip("prometheus or promtool is not installed")
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "history.txt").write_text(history())
-    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
     subprocess.run(
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"], cwd=folder, check=True, capture_output=True
     )
     (folder / "data" / "wal").mkdir()  # without one there is nothing to dump, says promtool
     dump = subprocess.run(["promtool", "tsdb", "dump", "data"], cwd=folder, check=True, capture_output=True, text=True).stdout
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:0"],
-            cwd=folder, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            yield Server(f"http://127.0.0.1:{_port(process, folder / 'log')}", _dumped(dump))
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
-    end_s = time.monotonic() + 60
-    while time.monotonic() < end_s and process.poll() is None:
-        text = log.read_text()
-        if "ready to receive web requests" in text:
-            listening = next(line for line in text.splitlines() if 'msg="Listening on"' in line)
-            return int(listening.rsplit(":", 1)[1])
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    with bare_server(folder, "--storage.tsdb.retention.time=100y") as url:
+        yield Server(url, _dumped(dump))
 
 
 def _dumped(dump: str) -> dict[Labels, list[tuple[int, int]]]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -20,6 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import DocumentError
 from tasks.telemetry.prometheus.selectors import Matcher, parse_selector, quoted, range_query, to_promql, window_query
+from tests.telemetry.prometheus.conftest import bare_server
 
 TEXT = st.text(st.sampled_from("ab\"'`\\\n\r\t{},=~!# \x00\x7f\ufffd\xa0é😀") | st.characters(exclude_categories=("Cs",)), max_size=12)
 NAMES = st.sampled_from(["job", "__name__", "_", "on", "a.b", "päron", 'q"', " ", "5", "a:b"]) | TEXT.filter(bool)
@@ -208,28 +206,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed")
     folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"],
-            cwd=folder, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            yield f"http://127.0.0.1:{_port(process, folder / 'log')}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
-    end_s = time.monotonic() + 60
-    while time.monotonic() < end_s and process.poll() is None:
-        text = log.read_text()
-        if "ready to receive web requests" in text:
-            listening = next(line for line in text.splitlines() if 'msg="Listening on"' in line)
-            return int(listening.rsplit(":", 1)[1])
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    with bare_server(folder) as url:
+        yield url
 
 
 def asked(server: str, path: str, **query: str) -> dict[str, object]:
