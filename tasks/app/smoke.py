@@ -1,17 +1,35 @@
-"""The functional test of an app: what a user does, once, before anything is recorded."""
+"""
+The functional test of an app: what a user does, once, before anything is recorded.
+
+The standard library alone is used: the file as it stands also runs in a pod, where nothing else is sure to be. There it is a
+program that takes ``{"address", "steps", "timeout_s"}`` as JSON from the environment variable SMOKE, and prints
+``{"steps": [...], "planned": N}``.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from http.cookiejar import CookieJar
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-import httpx
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-from tasks.app.config import SmokeStep
+    from tasks.app.config import SmokeStep
+
+VARIABLE = "SMOKE"
+LONGEST_BYTES = 4 << 20
+"""So much of an answer is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepResult:
     """What one step found: ``problem`` is None when it passed; ``seconds`` is the time to the whole answer."""
 
@@ -20,7 +38,7 @@ class StepResult:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SmokeResult:
     """The steps that were tried; the first one that fails is the last."""
 
@@ -40,6 +58,11 @@ class SmokeResult:
             return f"step {self.steps.index(failed) + 1} of {self.planned} ({failed.name}) failed: {failed.problem}"
         return f"all {self.planned} steps passed in {sum(step.seconds for step in self.steps):.2f} s"
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SmokeResult:
+        """What the program printed."""
+        return cls(tuple(StepResult(**one) for one in value["steps"]), int(value["planned"]))
+
 
 def smoke(address: str, steps: Sequence[SmokeStep], *, timeout_s: float = 5.0) -> SmokeResult:
     """
@@ -50,29 +73,73 @@ def smoke(address: str, steps: Sequence[SmokeStep], *, timeout_s: float = 5.0) -
         steps: What to try.
         timeout_s: Longest wait for one answer.
     """
+    return tried(address, [step.model_dump(mode="json") for step in steps], timeout_s)
+
+
+def tried(address: str, steps: Sequence[Mapping[str, Any]], timeout_s: float) -> SmokeResult:
+    """See :func:`smoke`; *steps* as JSON has them."""
+    opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()), _Straight())
     done: list[StepResult] = []
-    with httpx.Client(base_url=address, timeout=timeout_s, trust_env=False, follow_redirects=False) as client:
-        for step in steps:
-            started = time.monotonic()
-            problem = _try(client, step, timeout_s)
-            done.append(StepResult(step.name, problem, time.monotonic() - started))
-            if problem is not None:
-                break
+    for step in steps:
+        started = time.monotonic()
+        problem = _try(opener, address, step, timeout_s)
+        done.append(StepResult(step["name"], problem, time.monotonic() - started))
+        if problem is not None:
+            break
     return SmokeResult(tuple(done), len(steps))
 
 
-def _try(client: httpx.Client, step: SmokeStep, timeout_s: float) -> str | None:
-    asked = f"{step.method} {step.path}"
-    name, _, password = (step.user or "").partition(":")
-    auth = httpx.BasicAuth(name, password) if step.user else None
+class _Straight(HTTPRedirectHandler):
+    """A redirect is an answer like any other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Nowhere."""
+        return
+
+
+def _try(opener: OpenerDirector, address: str, step: Mapping[str, Any], timeout_s: float) -> str | None:
+    asked = f"{step['method']} {step['path']}"
     try:
-        answer = client.request(step.method, step.path, json=step.body, auth=auth)
-    except httpx.TimeoutException:
+        status, text = _answer(opener, _request(address, step), timeout_s)
+    except TimeoutError:
         return f"{asked} was not answered within {timeout_s:g} s"
-    except httpx.HTTPError as error:
-        return f"{asked} got no answer ({type(error).__name__}: {error})"
-    if answer.status_code != step.status:
-        return f"{asked} answered {answer.status_code} instead of {step.status}: {answer.text[:200]!r}"
-    if step.contains is not None and step.contains not in answer.text:
-        return f"the answer to {asked} does not contain {step.contains!r}"
+    except OSError as error:
+        cause = getattr(error, "reason", None) or error
+        if isinstance(cause, TimeoutError):
+            return f"{asked} was not answered within {timeout_s:g} s"
+        return f"{asked} got no answer ({type(cause).__name__}: {getattr(cause, 'strerror', None) or cause})"
+    if status != step["status"]:
+        return f"{asked} answered {status} instead of {step['status']}: {text[:200]!r}"
+    if step["contains"] is not None and step["contains"] not in text:
+        return f"the answer to {asked} does not contain {step['contains']!r}"
     return None
+
+
+def _request(address: str, step: Mapping[str, Any]) -> Request:
+    headers = {"Accept": "*/*"}
+    if step["user"]:
+        headers["Authorization"] = "Basic " + base64.b64encode(step["user"].encode()).decode()
+    body = None
+    if step["body"] is not None:
+        headers["Content-Type"] = "application/json"
+        body = json.dumps(step["body"], separators=(",", ":")).encode()
+    return Request(address.rstrip("/") + step["path"], data=body, headers=headers, method=step["method"])  # noqa: S310 -- of the user's app
+
+
+def _answer(opener: OpenerDirector, request: Request, timeout_s: float) -> tuple[int, str]:
+    try:
+        with opener.open(request, timeout=timeout_s) as answer:
+            return answer.status, answer.read(LONGEST_BYTES).decode("utf-8", "replace")
+    except HTTPError as error:  # an answer, too
+        with error:
+            return error.code, error.read(LONGEST_BYTES).decode("utf-8", "replace")
+
+
+def main() -> None:
+    """Try the steps in the environment variable; say what they found."""
+    wanted = json.loads(os.environ[VARIABLE])
+    sys.stdout.write(json.dumps(asdict(tried(wanted["address"], wanted["steps"], wanted["timeout_s"]))) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,16 +5,29 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.app.model import App
 from tasks.app.resolve import fixed_ports, processes, scrape_urls
+from tasks.base.clock import Clock
 from tasks.base.files import write_json
 from tasks.base.process import ProcessSpec
 from tasks.base.progress import Progress, Report
 from tasks.cluster.config import LocalCluster
 from tasks.cluster.local import LocalHandle, allocate_ports
+from tasks.cluster.provider import Leftover
+from tasks.faults.surface import FaultSurface
+from tasks.load.config import LoadConfig
+from tasks.load.journey import shipped_folders
+from tasks.load.runner import LoadRun
+from tasks.recordings.finish import keep_outputs
+from tasks.recordings.gate import require_smoke
+from tasks.recordings.sampling import sampling
+from tasks.telemetry.config import TelemetryConfig
+from tasks.telemetry.runner import Collector
 from tasks.telemetry.targets import Target
 
 PROXY = "fault-proxy"
@@ -26,12 +39,53 @@ LINKED_FROM = "linked-from"
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
-    """A running app: its handle, where users come in, and what to scrape."""
+class LocalDeployed:
+    """An app on this machine: its handle, where users come in, and what to scrape."""
 
     handle: LocalHandle
     address: str
     targets: tuple[Target, ...]
+
+    @property
+    def surface(self) -> FaultSurface:
+        """Its processes and its fault proxy."""
+        return self.handle
+
+    def smoke(self, app: App) -> None:
+        """See :meth:`tasks.recordings.place.Deployed.smoke`."""
+        require_smoke(self.address, app)
+
+    def sampling(self, telemetry: TelemetryConfig, folder: Path, *, planned_s: float, clock: Clock) -> AbstractContextManager[Collector]:
+        """See :func:`tasks.recordings.sampling.sampling`."""
+        return sampling(telemetry, self.targets, folder, planned_s=planned_s, clock=clock)
+
+    def load(self, settings: LoadConfig, *, seed: int, out: Path) -> LoadRun:
+        """The generator as a process of this machine."""
+        return LoadRun.start(settings, host=self.address, seed=seed, out=out, folders=shipped_folders())
+
+    def facts(self) -> dict[str, Any]:
+        """The main process of each service."""
+        mains = {name: one.main for name, one in self.handle.services().items() if one.main is not None}
+        return {name: {"pid": main.pid, "start_ticks": main.start_ticks} for name, main in mains.items()}
+
+    def keep_outputs(self, folder: Path) -> None:
+        """Logs, events and the fault journal."""
+        keep_outputs(folder, self.handle.state_dir)
+
+    def down(self) -> tuple[Leftover, ...]:
+        """See :meth:`tasks.cluster.local.LocalHandle.down`."""
+        return self.handle.down()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """This machine."""
+
+    cluster: LocalCluster
+
+    def deploy(self, app: App, state_dir: Path, *, owned: bool, report: Report) -> LocalDeployed:
+        """See :func:`deploy`."""
+        return deploy(app, self.cluster, state_dir, owned=owned, report=report)
 
 
 def state_folder(root: Path, name: str) -> Path:
@@ -48,7 +102,7 @@ def state_folder(root: Path, name: str) -> Path:
     return folder
 
 
-def deploy(app: App, cluster: LocalCluster, state_dir: Path, *, owned: bool, report: Report) -> Deployed:
+def deploy(app: App, cluster: LocalCluster, state_dir: Path, *, owned: bool, report: Report) -> LocalDeployed:
     """
     Start *app* below *state_dir* and wait until every service answers.
 
@@ -77,7 +131,7 @@ def deploy(app: App, cluster: LocalCluster, state_dir: Path, *, owned: bool, rep
         handle.down()
         raise
     address = f"http://127.0.0.1:{public[app.entry]}"
-    return Deployed(handle, address, targets(app, own, handle.kubelet_url, metrics_port))
+    return LocalDeployed(handle, address, targets(app, own, handle.kubelet_url, metrics_port))
 
 
 def proxy_spec(state_dir: Path, own: dict[str, int], public: dict[str, int], metrics_port: int) -> ProcessSpec:

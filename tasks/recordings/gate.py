@@ -25,25 +25,10 @@ class Gate:
     """What is asked before a recording starts to count."""
 
     app: App
-    address: str
     required_metrics: Sequence[str]
     samples: Path
     warmup_s: float
     limit_s: float
-
-    def smoke_test(self) -> None:
-        """
-        Browse, fill a basket, order: once, before the load.
-
-        Raises:
-            PreflightError: A step failed.
-        """
-        result = smoke(self.address, self.app.smoke)
-        if not result.passed:
-            raise PreflightError(
-                f"the smoke test of {self.app.name} failed: {result.sentence}",
-                next_step="tidegauge up FILE, and click through it",
-            )
 
     def pass_under_load(self, status: Callable[[], LoadStatus], keep: Callable[[], None], clock: Clock, report: Report) -> None:
         """
@@ -80,3 +65,15 @@ class Gate:
         if len(absent) > 1:
             return f"the required metrics {', '.join(absent)} have not arrived"
         return f"the required metric {absent[0]} has not arrived{nearest(absent[0], known)}"
+
+
+def require_smoke(address: str, app: App) -> None:
+    """
+    Browse, fill a basket, order: once, before the load.
+
+    Raises:
+        PreflightError: A step failed.
+    """
+    result = smoke(address, app.smoke)
+    if not result.passed:
+        raise PreflightError(f"the smoke test of {app.name} failed: {result.sentence}", next_step="tidegauge up FILE, and click through it")

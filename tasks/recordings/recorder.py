@@ -16,11 +16,10 @@ from tasks.base.progress import Progress, Report
 from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.base.trials import Trial
 from tasks.faults.injector import revert_all
-from tasks.load.journey import shipped_folders
 from tasks.load.runner import LoadRun
 from tasks.recordings import finish
 from tasks.recordings.board import Board
-from tasks.recordings.deployment import Deployed, deploy, forget
+from tasks.recordings.deployment import forget
 from tasks.recordings.evidence import Scene, callers_of
 from tasks.recordings.gate import Gate
 from tasks.recordings.judging import grace_of, judged
@@ -28,8 +27,8 @@ from tasks.recordings.labels import write_labels
 from tasks.recordings.length import measured_s
 from tasks.recordings.live import LiveWindow
 from tasks.recordings.machine import clocks, machine, versions
+from tasks.recordings.place import Deployed, place_of
 from tasks.recordings.planning import planned_trials
-from tasks.recordings.sampling import sampling
 from tasks.recordings.settings import RecordingSettings
 from tasks.recordings.settling import judging_features
 from tasks.recordings.truth import with_journal
@@ -114,10 +113,10 @@ class Recorder:
             shelter = ExitStack()
             cleanup.push(shelter)  # left last, when everything else is down
             cleanup.callback(forget, self.state_dir)
-            deployed = deploy(app, self.settings.cluster, self.state_dir, owned=True, report=self.report)
+            deployed = place_of(self.settings.cluster).deploy(app, self.state_dir, owned=True, report=self.report)
             cleanup.callback(self._take_down, deployed)
             cleanup.callback(revert_all, self.state_dir)
-            self._processes = _identities(deployed)
+            self._processes = deployed.facts()
             try:
                 yield deployed
             finally:
@@ -126,43 +125,37 @@ class Recorder:
     def _telemetry(self, deployed: Deployed) -> AbstractContextManager[Collector]:
         entry = self.settings.entry
         planned_s = entry.warmup_s + measured_s(entry, self.settings.faults)
-        return sampling(self.settings.telemetry, deployed.targets, self.folder, planned_s=planned_s, clock=self.clock)
+        return deployed.sampling(self.settings.telemetry, self.folder, planned_s=planned_s, clock=self.clock)
 
     def _take_down(self, deployed: Deployed) -> None:
         self.report(Progress("teardown", "stopping the services"))
-        left = deployed.handle.down()
+        left = deployed.down()
         self._trials = with_journal(self._trials, self.state_dir)
-        finish.keep_outputs(self.folder, self.state_dir)
+        deployed.keep_outputs(self.folder)
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
             raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
 
     @contextmanager
     def _load(self, deployed: Deployed) -> Iterator[LoadRun]:
-        self._smoke(deployed)
-        load = LoadRun.start(
-            self.settings.load, host=deployed.address, seed=self.settings.seed, out=self.folder / "load", folders=shipped_folders()
-        )
+        self.report(Progress("warm-up", "smoke test"))
+        deployed.smoke(self.settings.resolved_app())
+        load = deployed.load(self.settings.load, seed=self.settings.seed, out=self.folder / "load")
         try:
             yield load
         finally:
             with sheltered():
                 load.stop()
 
-    def _gate(self, deployed: Deployed) -> Gate:
+    def _gate(self) -> Gate:
         entry = self.settings.entry
         return Gate(
             app=self.settings.resolved_app(),
-            address=deployed.address,
             required_metrics=self.settings.telemetry.required_metrics,
             samples=self.folder,
             warmup_s=entry.warmup_s,
             limit_s=max(entry.warmup_limit_s, entry.warmup_s),
         )
-
-    def _smoke(self, deployed: Deployed) -> None:
-        self.report(Progress("warm-up", "smoke test"))
-        self._gate(deployed).smoke_test()
 
     def _measure(self, app: App, deployed: Deployed, collector: Collector, load: LoadRun, trials: Any) -> None:
         def keep() -> None:
@@ -173,7 +166,7 @@ class Recorder:
                 self._notes.append(f"the load generator was {restart.why} and was started again")
 
         self.board.load = load.status
-        self._gate(deployed).pass_under_load(load.status, keep, self.clock, self.report)
+        self._gate().pass_under_load(load.status, keep, self.clock, self.report)
         self._start_wall_s, start_mono_s = self.clock.wall_s(), self.clock.monotonic_s()
         trying = self._trying(app, deployed, keep)
         self.board.trials, self.board.measured_since_s = trials, self._start_wall_s
@@ -206,7 +199,7 @@ class Recorder:
 
         telemetry = self.settings.telemetry
         return Trying(
-            surface=deployed.handle,
+            surface=deployed.surface,
             clock=self.clock,
             scene=scene,
             keep=keep,
@@ -249,9 +242,3 @@ class Recorder:
             processes=self._processes,
             notes=tuple(dict.fromkeys(self._notes)),
         )
-
-
-def _identities(deployed: Deployed) -> dict[str, Any]:
-    services = deployed.handle.services()
-    found = {name: one.main for name, one in services.items() if one.main is not None}
-    return {name: {"pid": main.pid, "start_ticks": main.start_ticks} for name, main in found.items()}

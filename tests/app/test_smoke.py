@@ -96,4 +96,4 @@ def test_nobody_at_home():
     result = smoke(f"http://127.0.0.1:{port}", (LOGIN,))
 
     assert not result.passed
-    assert "GET /login got no answer (ConnectError" in result.sentence
+    assert "GET /login got no answer (ConnectionRefusedError" in result.sentence

@@ -10,11 +10,11 @@ from pathlib import Path
 from tasks.app.config import DemoShop
 from tasks.app.files import app_of
 from tasks.cluster.config import LocalCluster
-from tasks.recordings.deployment import Deployed, deploy, forget, state_folder
+from tasks.recordings.deployment import LocalDeployed, deploy, forget, state_folder
 
 
 @contextmanager
-def demo_shop() -> Iterator[tuple[Deployed, Path]]:
+def demo_shop() -> Iterator[tuple[LocalDeployed, Path]]:
     """The running shop, and an empty folder; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         state_dir = state_folder(Path(folder), "shop")

@@ -15,7 +15,7 @@ from tasks.cluster import procfs
 from tasks.cluster.remains import supervisor_of
 from tasks.load.config import Constant, LoadConfig
 from tasks.load.runner import LoadRun
-from tasks.recordings.deployment import Deployed
+from tasks.recordings.deployment import LocalDeployed
 from tasks.telemetry.config import ScrapeSource, TelemetryConfig
 from tasks.telemetry.plan import ScrapePlan
 from tasks.telemetry.runner import Collector
@@ -77,7 +77,7 @@ def _wait(seconds: float, collector: Collector, load: LoadRun | None) -> None:
         time.sleep(0.5)
 
 
-def costs(deployed: Deployed, folder: Path) -> tuple[Cost, Cost]:
+def costs(deployed: LocalDeployed, folder: Path) -> tuple[Cost, Cost]:
     """Without and with load."""
     plan = ScrapePlan.of(ScrapeSource(), TelemetryConfig().flush_s, deployed.targets, folder / "recording")
     collector = Collector.start(plan)

@@ -26,7 +26,7 @@ def gate(samples, *required: str) -> Gate:
     """A gate that waits for nothing."""
     shop = app_of(DemoShop(kind="demo-shop"))
     app = App(shop.name, shop.settings.model_copy(update={"required_metrics": ("request_duration_seconds_count",)}))
-    return Gate(app, "http://127.0.0.1:9", required, samples, warmup_s=0.0, limit_s=0.0)
+    return Gate(app, required, samples, warmup_s=0.0, limit_s=0.0)
 
 
 def test_a_metric_that_does_not_exist_is_named_with_the_nearest(samples):
