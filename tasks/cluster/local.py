@@ -31,7 +31,7 @@ class LocalProvider:
     state_dir: Path
     settings: LocalCluster = field(default_factory=LocalCluster)
 
-    def plan(self, wanted: Iterable[ProcessSpec]) -> tuple[Change, ...]:
+    def plan(self, wanted: Iterable[ProcessSpec]) -> tuple[Change[ProcessSpec], ...]:
         """
         Steps to *wanted*, in alphabetical order of name; changes nothing.
 
@@ -40,7 +40,7 @@ class LocalProvider:
         """
         return changes(checked(wanted), self.list())
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change[ProcessSpec]) -> None:
         """
         Do one step; returns when the process runs, or is gone.
 
@@ -58,7 +58,7 @@ class LocalProvider:
             self._start(change.spec)
             self._await(change.name, change.spec)
 
-    def list(self) -> tuple[Found, ...]:
+    def list(self) -> tuple[Found[ProcessSpec], ...]:
         """What runs there, in alphabetical order; ``orphaned`` when the supervisor is dead."""
         if not self.state_dir.is_dir():
             return ()
@@ -93,6 +93,6 @@ class LocalProvider:
             time.sleep(POLL_S)
 
 
-def _found(process: ProcessState, spec: ProcessSpec | None) -> Found:
+def _found(process: ProcessState, spec: ProcessSpec | None) -> Found[ProcessSpec]:
     where = f"waiting, next start in {process.next_start_s or 0:.0f} s" if process.main is None else f"pid {process.main.pid}"
     return Found(process.name, "waiting" if process.main is None else "running", spec, where)

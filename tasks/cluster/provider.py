@@ -9,36 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 from tasks.base.process import ProcessSpec
 
 Action = Literal["create", "replace", "remove"]
+Spec = TypeVar("Spec")
+"""What a provider runs: :class:`ProcessSpec` on this machine, a manifest on Kubernetes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Generic[Spec]):
     """One step from what is there to what is wanted."""
 
     name: str
-    """The process or workload."""
+    """The process or object."""
     action: Action
     """What is done to it."""
-    spec: ProcessSpec | None
+    spec: Spec | None
     """What it shall be; None when it is removed."""
     why: str
     """The difference, in words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[Spec]):
     """Something of ours that is there."""
 
     name: str
-    """The process or workload."""
+    """The process or object."""
     state: Literal["running", "waiting", "orphaned"]
-    """``waiting``: ended, to be started again. ``orphaned``: runs, but nobody looks after it."""
-    spec: ProcessSpec | None
+    """``waiting``: not ready, or ended and to be started again. ``orphaned``: there, but nobody looks after it."""
+    spec: Spec | None
     """What it was started from; None when that is no longer known."""
     identity: str
     """Where to find it, for people: a pid, a pod."""
@@ -56,19 +58,21 @@ class Leftover:
     """Why it is still there."""
 
 
-class ClusterProvider(Protocol):
+class ClusterProvider(Protocol[Spec]):
     """A place that runs processes or workloads; every implementation passes ``tests/contracts``."""
 
-    def plan(self, wanted: Iterable[ProcessSpec]) -> tuple[Change, ...]:
+    def plan(self, wanted: Iterable[Spec]) -> tuple[Change[Spec], ...]:
         """
-        Steps to *wanted*, in alphabetical order of name; empty when it is there already. Changes nothing.
+        Steps to *wanted*, in an order in which they can be done, alphabetical among equals; empty when it is there already.
+
+        Changes nothing.
 
         Raises:
             PreflightError: *wanted* cannot be had here.
         """
         ...
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change[Spec]) -> None:
         """
         Do one step; returns once it is done. Doing it a second time does nothing.
 
@@ -77,7 +81,7 @@ class ClusterProvider(Protocol):
         """
         ...
 
-    def list(self) -> tuple[Found, ...]:
+    def list(self) -> tuple[Found[Spec], ...]:
         """What of ours is there, in alphabetical order of name; read anew each time."""
         ...
 
@@ -86,7 +90,7 @@ class ClusterProvider(Protocol):
         ...
 
 
-def changes(wanted: Iterable[ProcessSpec], found: Iterable[Found]) -> tuple[Change, ...]:
+def changes(wanted: Iterable[ProcessSpec], found: Iterable[Found[ProcessSpec]]) -> tuple[Change[ProcessSpec], ...]:
     """
     Differences between *wanted* and *found*, in alphabetical order of name; what already fits is left alone.
 
@@ -102,7 +106,7 @@ def changes(wanted: Iterable[ProcessSpec], found: Iterable[Found]) -> tuple[Chan
     return tuple(step for step in steps if step is not None)
 
 
-def _step(name: str, wanted: ProcessSpec | None, found: Found | None) -> Change | None:
+def _step(name: str, wanted: ProcessSpec | None, found: Found[ProcessSpec] | None) -> Change[ProcessSpec] | None:
     if found is None:
         return Change(name, "create", wanted, "not there")
     if wanted is None:

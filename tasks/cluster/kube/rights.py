@@ -1,0 +1,47 @@
+"""The documents that grant what a run needs, for whoever administers the cluster: made from the needs, nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tasks.cluster.config import KubernetesSettings
+from tasks.cluster.kube.kinds import Kind
+from tasks.cluster.kube.needs import NODES, NODES_PROXY, RUN, SETUP, needs, permissions
+from tasks.kube.rights import bindings, roles
+
+NODE_HELPER = "node-helper"
+ACCOUNT = "tidegauge"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+Documents = Mapping[str, list[dict[str, Any]]]
+"""Objects by the name of the file in ``configs/rbac/``."""
+
+
+def documents(settings: KubernetesSettings, *, kinds: Iterable[Kind] = (), subject: dict[str, str] | None = None) -> Documents:
+    """
+    Everything that may be granted for *settings*: ``setup`` once, ``run`` always, ``nodes``, ``nodes-proxy`` and ``node-helper`` as wanted.
+
+    Args:
+        settings: Of the cluster; what it does not opt in to is there too.
+        kinds: Those that manifests bring beside ours.
+        subject: Who gets the rights, as a RoleBinding names it; None: the ServiceAccount ``tidegauge`` of the namespace.
+    """
+    namespace = settings.namespace
+    who = subject or {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}
+    found = needs(settings.model_copy(update={"node_proxy": True}), kinds)
+    account = [] if subject else [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": namespace}}]
+    granted = {name: _granting(f"tidegauge-{name}", permissions(found, name), who) for name in (RUN, NODES, NODES_PROXY)}
+    return {
+        SETUP: [_namespace(namespace), *account],
+        **granted,
+        NODE_HELPER: [_namespace(namespace, {ENFORCE: "privileged"})],
+    }
+
+
+def _granting(name: str, wanted: Iterable[Any], who: dict[str, str]) -> list[dict[str, Any]]:
+    given = tuple(wanted)
+    return [*roles(name, given), *bindings(name, given, who)]
+
+
+def _namespace(name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **({"labels": dict(labels)} if labels else {})}}
