@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from tasks.app.config import AppSettings, ServiceConfig, SmokeStep, nearest, reachable_from
+from tasks.app.config import AppSettings, ClusterApp, ServiceConfig, SmokeStep, Workload
+from tasks.app.graph import nearest, reached_from
 from tasks.base.errors import PreflightError
 
 
@@ -14,12 +16,29 @@ class App:
     """An app that is consistent: each name in it is the name of one of its services."""
 
     name: str
-    settings: AppSettings
+    settings: AppSettings | ClusterApp
+    folder: Path | None = None
+    """Where files that it names by a relative path are looked for; None: it names none so."""
 
     @property
-    def services(self) -> tuple[ServiceConfig, ...]:
+    def services(self) -> tuple[ServiceConfig | Workload, ...]:
         """The services, in the order of the app's file."""
-        return self.settings.services
+        return self.settings.services if isinstance(self.settings, AppSettings) else self.settings.workloads
+
+    @property
+    def programs(self) -> tuple[ServiceConfig, ...]:
+        """
+        The services as programs.
+
+        Raises:
+            PreflightError: The app comes as Kubernetes objects; it has no programs that could run here.
+        """
+        if isinstance(self.settings, AppSettings):
+            return self.settings.services
+        raise PreflightError(
+            f"{self.name} runs on Kubernetes only: it comes as manifests, not as programs",
+            next_step="name a cluster, as in cluster: {provider: kubeconfig, ...}, or take app: {kind: demo-shop}",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,14 +71,26 @@ class App:
         return tuple(sorted((service.name, callee) for service in self.services for callee in service.calls))
 
     @property
+    def edges_known(self) -> bool:
+        """Whether it is known who calls whom; without that a ranking has no evidence from call edges, and has to say so."""
+        return self.settings.edges_known if isinstance(self.settings, ClusterApp) else True
+
+    @property
+    def edge_note(self) -> str | None:
+        """What a plan and a report say where it is not known who calls whom; None where it is."""
+        if self.edges_known:
+            return None
+        return f"no service of {self.name} says whom it calls: root causes are ranked without the evidence of call edges"
+
+    @property
     def smoke(self) -> tuple[SmokeStep, ...]:
         """The functional test; never empty."""
         if self.settings.smoke:
             return self.settings.smoke
-        path = self.service(self.entry).ready_path or "/"
+        path = getattr(self.service(self.entry), "ready_path", None) or "/"
         return (SmokeStep(name=f"{self.entry} answers on {path}", path=path),)
 
-    def service(self, name: str) -> ServiceConfig:
+    def service(self, name: str) -> ServiceConfig | Workload:
         """
         The service called *name*.
 
@@ -84,9 +115,9 @@ class App:
 
         Args:
             endpoints: As ``GET /detail.html``; a query is ignored. An endpoint that the app does not list may reach every
-                service to which calls lead from the entry.
+                service to which calls lead from the entry, and any service where it is not known who calls whom.
         """
-        everything = reachable_from(self.entry, {service.name: service.calls for service in self.services})
+        everything = reached_from(self.entry, {service.name: service.calls for service in self.services}, known=self.edges_known)
         found = {self.entry}
         for endpoint in endpoints:
             found |= set(self.endpoints.get(endpoint.partition("?")[0], everything))

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.app.config import ServiceConfig, nearest
+from tasks.app.config import ServiceConfig
+from tasks.app.graph import nearest
 from tasks.app.model import App
 from tasks.base.errors import DocumentError, PreflightError
 from tasks.base.process import ProcessSpec
@@ -27,21 +28,21 @@ def processes(app: App, ports: Mapping[str, int], public: Mapping[str, int], dat
 
     Raises:
         DocumentError: A placeholder is unknown, or names a service that is not among ``calls``.
-        PreflightError: A service has no port, or another one than it insists on.
+        PreflightError: A service has no port, or another one than it insists on; or the app is no app of programs.
     """
-    return tuple(_process(app, service, ports, public, data_dir, python) for service in app.services)
+    return tuple(_process(app, service, ports, public, data_dir, python) for service in app.programs)
 
 
 def fixed_ports(app: App) -> dict[str, int]:
     """The ports that services insist on, by service."""
-    return {service.name: service.port for service in app.services if service.port is not None}
+    return {service.name: service.port for service in app.programs if service.port is not None}
 
 
 def scrape_urls(app: App, ports: Mapping[str, int]) -> dict[str, str]:
     """Where each service that shows metrics shows them, past any proxy."""
     return {
         service.name: f"http://127.0.0.1:{ports[service.name]}{service.metrics_path}"
-        for service in app.services
+        for service in app.programs
         if service.metrics_path is not None
     }
 

@@ -43,6 +43,28 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+class Draft:
+    """What is to stand at *path*, under another name until it is whole: write to :attr:`place`, then :meth:`keep` or :meth:`drop` it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+    def keep(self) -> None:
+        """Put it at its path: fsync, rename, fsync of the folder; raises OSError, and what was there before is untouched."""
+        handle = os.open(self.place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self.place.replace(self.path)
+        fsync_folder(self.path.parent)
+
+    def drop(self) -> None:
+        """Leave nothing of it."""
+        self.place.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """
     Put *data* at *path*: temporary name, fsync, rename, fsync of the folder.
@@ -51,16 +73,13 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         StorageError: No space is left; what was at *path* before is untouched.
     """
     raw = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    draft = Draft(path)
     try:
-        with temporary.open("xb") as file:
+        with draft.place.open("xb") as file:
             file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        fsync_folder(path.parent)
+        draft.keep()
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        draft.drop()
         raise storage_error(error, path) from error
 
 

@@ -13,11 +13,18 @@ from pydantic import BaseModel, ValidationError
 from tasks.base.yaml_events import Loc
 from tasks.base.yaml_source import Mistake, Source
 
+IMAGE = (
+    r"^[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)*"
+    r"(:(\{version\}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$"
+)
+"""Names of container images that mean the same tomorrow."""
 PATTERNS = {
     r"^[a-z0-9][a-z0-9-]{0,62}$": "a lower-case name of letters, digits and dashes, at most 63 long",
     r"^/[^\s#]*$": "an absolute path that begins with /, without spaces",
     r"^[^:\s]+:.+$": "name:password",
+    r"^recording/[0-9a-f]{32}$": "the reference of a recording, recording/ and 32 hexadecimal digits",
     r"^[a-z][a-z0-9_]{0,30}$": "a lower-case name of letters, digits and underscores",
+    IMAGE: "the name of an image with a tag or digest, as in example.org/shop:1.2 or shop@sha256:...",
 }
 """What the patterns of settings mean in words."""
 _CLOCK = re.compile(r"\d{1,3}:\d\d(:\d\d)?")
@@ -52,7 +59,7 @@ def _mistakes(source: Source, item: Mapping[str, Any], model: type[BaseModel]) -
 def _named_first(source: Source, loc: Loc, sentence: str) -> tuple[Loc, str]:
     """*loc* and *sentence*; where it begins with a setting inside *loc*, that setting's path, and the rest after a colon."""
     word = re.match(r"\w+", sentence)
-    if word is None or (*loc, word[0]) not in (*source.marks, *source.origins):
+    if word is None or ((*loc, word[0]) not in (*source.marks, *source.origins) and sentence != f"{word[0]}: is missing"):
         return loc, sentence
     return (*loc, word[0]), sentence.removeprefix(f"{word[0]}: ").removeprefix(
         f"{word[0]} " if sentence.startswith(f"{word[0]} must") else ""
@@ -211,11 +218,12 @@ def in_document(value: Any, loc: Sequence[str | int], *, keep_last: bool) -> Loc
     """
     found: list[str | int] = []
     for position, part in enumerate(loc):
-        if isinstance(value, dict) and part in value:
+        last = position == len(loc) - 1
+        if isinstance(value, dict) and part in value and (last or isinstance(value[part], dict | list | tuple)):  # else it is a tag
             value = value[str(part)]
         elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
             value = value[part]
-        elif not (keep_last and position == len(loc) - 1):
+        elif not (keep_last and last):
             continue
         found.append(part)
     return tuple(found)

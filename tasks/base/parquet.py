@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.base.errors import StorageError
-from tasks.base.files import write_atomically
+from tasks.base.files import Draft, storage_error, write_atomically
 
 
 def write_table(path: Path, table: pa.Table, *, column_encoding: Mapping[str, str] | None = None) -> None:
@@ -42,19 +45,27 @@ def write_table(path: Path, table: pa.Table, *, column_encoding: Mapping[str, st
 
 class GroupWriter:
     """
-    Collects one file in memory, compressed, a row group at a time: for tables that nobody should hold whole.
+    Writes one file a row group at a time, for tables that nobody should hold whole; by ``with``, which leaves nothing of an unfinished one.
+
+    Another thread encodes, compresses and writes a row group while the caller makes the next one.
 
     Args:
+        path: The file, which has no name before :meth:`finish`; its folder exists.
         schema: Its columns.
         column_encoding: Parquet encoding by column; other columns keep dictionaries.
         zstd_level: How hard it is compressed.
+
+    Raises:
+        StorageError: No space is left; nothing is visible at *path*.
     """
 
-    def __init__(self, schema: pa.Schema, column_encoding: Mapping[str, str], zstd_level: int = 1) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, column_encoding: Mapping[str, str], zstd_level: int = 1) -> None:
         self._schema = schema
-        self._buffer = io.BytesIO()
+        self._draft = Draft(path)
+        with self._stored():
+            self._sink = pa.OSFile(str(self._draft.place), "wb")
         self._writer = pq.ParquetWriter(
-            self._buffer,
+            self._sink,
             schema,
             compression="zstd",
             compression_level=zstd_level,
@@ -63,22 +74,63 @@ class GroupWriter:
             write_page_checksum=True,
             write_statistics=False,
         )
+        self._hand = ThreadPoolExecutor(1)
+        self._busy: Future[None] | None = None
 
     def add(self, columns: Sequence[pa.Array]) -> None:
-        """One more row group."""
-        table = pa.Table.from_arrays(list(columns), schema=self._schema)
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-
-    def finish(self, path: Path, facts: Mapping[str, str]) -> None:
         """
-        Put the file at *path*, atomically, with *facts* in its metadata.
+        One more row group.
 
         Raises:
-            StorageError: No space is left; nothing is visible at *path*.
+            StorageError: No space is left for the one before it.
         """
-        self._writer.add_key_value_metadata(dict(facts))
-        self._writer.close()
-        write_atomically(path, self._buffer.getvalue())
+        table = pa.Table.from_arrays(list(columns), schema=self._schema)
+        self.settle()
+        self._busy = self._hand.submit(self._writer.write_table, table, row_group_size=max(1, table.num_rows))
+
+    def finish(self, facts: Mapping[str, str]) -> None:
+        """
+        Put the file at its path, atomically, with *facts* in its metadata.
+
+        Raises:
+            StorageError: No space is left; nothing is visible there.
+        """
+        self.settle()
+        with self._stored():
+            self._writer.add_key_value_metadata(dict(facts))
+            self._writer.close()
+            self._sink.close()
+            self._draft.keep()
+
+    def settle(self) -> None:
+        """
+        Wait until what was added is written, and its columns need no memory any more.
+
+        Raises:
+            StorageError: No space is left for it.
+        """
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            with self._stored():
+                busy.result()
+
+    @contextmanager
+    def _stored(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(error, self._draft.path) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hand.shutdown()
+        with suppress(OSError):
+            self._writer.close()
+        with suppress(OSError):
+            self._sink.close()
+        self._draft.drop()
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

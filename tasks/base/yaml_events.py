@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,22 +39,31 @@ class Composer:
     wrong: list[tuple[int, int, Loc, str]] = field(default_factory=list)
     """Line, column, path and sentence of each mistake."""
     values: int = 0
+    meaning: Callable[[str], Any] | None = None
+    """What a plain scalar means; None: :func:`resolved`. Raises ValueError with a sentence where it means nothing good."""
 
     def document(self) -> Any:
         """The value of the only document; None when there is none."""
         result: Any = None
         documents = 0
         for event in self.events:
-            kind = type(event).__name__
-            if kind == "DocumentStartEvent":
+            if type(event).__name__ == "DocumentStartEvent":
                 documents += 1
-                if event.version is not None or event.tags:
-                    self._note(event, (), "a directive (%...); leave it out")
                 if documents > 1:
+                    self._directives(event)
                     self._note(event, (), "a second document; one file holds one")
                     return result
-                result = self._value(next(self.events), (), 0)
+                result = self.content(event)
         return result
+
+    def content(self, start: Any) -> Any:
+        """The value of the document that the event *start* begins."""
+        self._directives(start)
+        return self._value(next(self.events), (), 0)
+
+    def _directives(self, start: Any) -> None:
+        if start.version is not None or start.tags:
+            self._note(start, (), "a directive (%...); leave it out")
 
     def _note(self, event: Any, loc: Loc, text: str) -> None:
         self.wrong.append((*_place(event), loc, text))
@@ -117,7 +126,7 @@ class Composer:
         if event.style not in (None, "") or event.tag is not None:
             return text
         try:
-            return resolved(text)
+            return (self.meaning or resolved)(text)
         except ValueError as error:
             self._note(event, loc, str(error))
             return None

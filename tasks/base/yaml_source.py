@@ -9,7 +9,7 @@ file can run code or grow in memory.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -138,14 +138,31 @@ def parse_source(raw: bytes, name: str, *, what: str = "experiment", keep_mistak
     Raises:
         DocumentError: It is refused; all mistakes are listed.
     """
-    composer, value = _composed(_text(raw, name, what), name, what)
-    wrong = [(loc, Mistake(line, column, dotted(loc), text)) for line, column, loc, text in composer.wrong]
+    ((composer, value),) = _composed(_text(raw, name, what), name, what, _single)
+    wrong = list(_wrong(composer))
     if not isinstance(value, dict):
         found = "is empty" if value is None else "must be a mapping of settings, not a list" if isinstance(value, list) else ""
         wrong.append(((), Mistake(1, 1, "", found or "must be a mapping of settings, not a bare value")))
     if wrong and not (keep_mistakes and isinstance(value, dict)):
         raise refuse(name, [mistake for _, mistake in wrong], what)
     return Source(name, value, composer.marks, {}, tuple(wrong))
+
+
+def parse_stream(raw: bytes, name: str, *, what: str, meaning: Callable[[str], Any]) -> list[Source]:
+    """
+    Parse *raw* (UTF-8), which may hold any number of documents of any kind; empty ones are left out.
+
+    Args:
+        raw: The bytes; the caller limits their number.
+        name: Stands before each mistake.
+        what: What it should be, for the message.
+        meaning: What a plain scalar means; raises ValueError with a sentence where it is refused.
+
+    Raises:
+        DocumentError: It cannot be parsed. What was refused in it otherwise is in ``Source.wrong``.
+    """
+    found = _composed(_text(raw, name, what), name, what, lambda events, made: _several(events, made, meaning))
+    return [Source(name, value, composer.marks, {}, _wrong(composer)) for composer, value in found if value is not None or composer.wrong]
 
 
 def parse_value(text: str) -> Any:
@@ -156,7 +173,7 @@ def parse_value(text: str) -> Any:
         ValueError: It is refused; the message is a sentence.
     """
     try:
-        composer, value = _composed(_text(text.encode(), "", ""), "", "")
+        ((composer, value),) = _composed(_text(text.encode(), "", ""), "", "", _single)
     except UnicodeEncodeError:
         raise ValueError("is not UTF-8") from None
     except DocumentError as error:
@@ -194,39 +211,63 @@ _ONLY_CAREFULLY = re.compile("(?m)^%|[\x85\u2028\u2029]")
 """Directives, and line breaks of YAML 1.1 that are none in 1.2."""
 
 
-def _composed(text: str, name: str, what: str) -> tuple[Composer, Any]:
-    composer = _quickly(text)
-    return _carefully(text, name, what) if composer is None else composer
+Composed = list[tuple[Composer, Any]]
+Compose = Callable[[Iterator[Any], list[Composer]], Composed]
+"""From events to documents; each composer is added to the list before it begins, so that its notes outlive a failure."""
 
 
-def _quickly(text: str) -> tuple[Composer, Any] | None:
+def _wrong(composer: Composer) -> tuple[tuple[Loc, Mistake], ...]:
+    return tuple((loc, Mistake(line, column, dotted(loc), text)) for line, column, loc, text in composer.wrong)
+
+
+def _single(events: Iterator[Any], made: list[Composer]) -> Composed:
+    """The only document."""
+    made.append(Composer(events))
+    return [(made[-1], made[-1].document())]
+
+
+def _several(events: Iterator[Any], made: list[Composer], meaning: Callable[[str], Any]) -> Composed:
+    """Every document, each by a composer of its own."""
+    found = []
+    for event in events:
+        if type(event).__name__ == "DocumentStartEvent":
+            made.append(Composer(events, meaning=meaning))
+            found.append((made[-1], made[-1].content(event)))
+    return found
+
+
+def _composed(text: str, name: str, what: str, compose: Compose) -> Composed:
+    found = _quickly(text, compose)
+    return _carefully(text, name, what, compose) if found is None else found
+
+
+def _quickly(text: str, compose: Compose) -> Composed | None:
     """By libyaml, ten times as fast; None where it is not there, or stops: the other parser says what is wrong."""
     import yaml  # type: ignore[import-untyped]  # it has no types, and one call does not want a package of stubs
 
     if not yaml.__with_libyaml__ or _ONLY_CAREFULLY.search(text):
         return None
-    composer = Composer(iter(yaml.parse(text, Loader=yaml.CSafeLoader)))
     try:
-        return composer, composer.document()
+        return compose(iter(yaml.parse(text, Loader=yaml.CSafeLoader)), [])
     except (TooMuch, yaml.YAMLError, ValueError):
         return None
 
 
-def _carefully(text: str, name: str, what: str) -> tuple[Composer, Any]:
+def _carefully(text: str, name: str, what: str, compose: Compose) -> Composed:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
 
-    composer = Composer(iter(YAML(typ="safe", pure=True).parse(text)))
+    made: list[Composer] = []
     try:
-        return composer, composer.document()
+        return compose(iter(YAML(typ="safe", pure=True).parse(text)), made)
     except TooMuch:
-        line, column, loc, sentence = composer.wrong[-1]
+        line, column, loc, sentence = made[-1].wrong[-1]
         mistakes = [Mistake(line, column, dotted(loc), sentence)]
         raise refuse(name, mistakes, what) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        known = [Mistake(row, col, dotted(loc), sentence) for row, col, loc, sentence in composer.wrong]
+        known = [Mistake(row, col, dotted(loc), sentence) for composer in made for row, col, loc, sentence in composer.wrong]
         raise refuse(name, [*known, Mistake(line, column, "", _syntax(text, line, error))], what) from error
     except Exception as error:  # the parser itself gave up on hostile text
         reason = (str(error).splitlines() or ["it ends early"])[0]

@@ -20,7 +20,7 @@ KEEP_ALIVE_S = 75
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the service named by the one argument on 127.0.0.1; the exit status."""
+    """Serve the service named by the one argument; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         if len(arguments) != 1:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     config = uvicorn.Config(
         application(program, metrics),
-        host="127.0.0.1",
+        host=settings.host,
         port=settings.port,
         lifespan="on",
         ws="none",

@@ -33,11 +33,13 @@ class Settings:
     """Base addresses, as ``http://127.0.0.1:8081``, by service."""
     decline_above: float
     """The amount above which payment declines."""
+    host: str = "127.0.0.1"
+    """The address that it listens on: loopback, unless it has a network of its own, as in a pod."""
 
 
 def from_environment(service: str, environment: Mapping[str, str]) -> Settings:
     """
-    The settings of *service*: ``PORT``, ``DATA_DIR``, ``<PEER>_URL`` for each peer, ``DECLINE_ABOVE`` (100).
+    The settings of *service*: ``PORT``, ``DATA_DIR``, ``<PEER>_URL`` for each peer, ``DECLINE_ABOVE`` (100), ``HOST`` (127.0.0.1).
 
     Raises:
         PreflightError: There is no such service, or a variable is missing or wrong.
@@ -50,6 +52,7 @@ def from_environment(service: str, environment: Mapping[str, str]) -> Settings:
         data_dir=Path(_given(environment, "DATA_DIR")),
         peers={peer: _address(environment, f"{peer.upper().replace('-', '_')}_URL") for peer in PEERS[service]},
         decline_above=_number(environment, "DECLINE_ABOVE", "100", 0, 1e9),
+        host=_given(environment, "HOST", "127.0.0.1"),
     )
 
 

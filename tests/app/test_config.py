@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.app.config import AppConfig, DemoShop, OwnApp
+from tasks.app.config import AppConfig, DemoShop, OwnApp, OwnChart, OwnManifests, SockShop
 from tasks.app.files import app_of, read_app
 from tasks.app.model import App
 from tasks.base.errors import DocumentError, PreflightError
@@ -95,6 +95,47 @@ def test_what_does_not_fit_is_refused(changes, said):
     """Each mistake is named, with the nearest name where there is one."""
     with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace("?", r"\?")):
         _config(_own(**changes))
+
+
+WORKLOADS = [{"name": "web", "calls": ["api"]}, {"name": "api"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ({"kind": "demo-shop", "image": "a.test/shop:1"}, DemoShop),
+        ({"kind": "sock-shop", "images": {"carts": "a.test/carts:1"}}, SockShop),
+        (_own(), OwnApp),
+        ({"kind": "own-app", "entry": "web", "manifests": ["k8s"], "workloads": WORKLOADS}, OwnManifests),
+        ({"kind": "own-app", "entry": "web", "chart": {"path": "chart"}, "workloads": WORKLOADS}, OwnChart),
+    ],
+)
+def test_each_form_of_an_app_is_told_by_its_keys(value, form):
+    """And survives being written down, as with every recording."""
+    found = _config(value)
+
+    assert type(found) is form
+    assert TypeAdapter(AppConfig).validate_json(TypeAdapter(AppConfig).dump_json(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"services": SERVICES}, "services and manifests are two ways to say what runs"),
+        ({"chart": {"path": "x"}}, "manifests and chart are two ways"),
+        ({"entry": "wep"}, r"there is no service wep; did you mean web\?"),
+        ({"workloads": []}, "at least 1 item"),
+        ({"manifests": []}, "at least 1 item"),
+        ({"workloads": [{"name": "web", "calls": ["web"]}]}, "web calls itself"),
+        ({"endpoints": {"GET /": ["wep"]}}, "reaches wep"),
+        ({"images": {"web": "web"}}, "pattern"),
+        ({"digest": "x"}, "pattern"),
+    ],
+)
+def test_what_does_not_fit_manifests_is_refused(changes, said):
+    """By the same words as for programs."""
+    with pytest.raises(ValidationError, match=said):
+        _config({"kind": "own-app", "entry": "web", "manifests": ["k8s"], "workloads": WORKLOADS, **changes})
 
 
 def test_an_unknown_kind_of_app_is_refused():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import DocumentError
 from tasks.base.shipped import shipped
-from tasks.base.yaml_source import _carefully, _quickly, dotted, parse_source, parse_value, read_source, undotted
+from tasks.base.yaml_source import _carefully, _quickly, _single, dotted, parse_source, parse_value, read_source, undotted
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ EVERY_FILE = sorted([*shipped("").rglob("*.yaml"), *(Path(__file__).parents[1] /
 
 def agree(text: str) -> None:
     """Where the quick parser gives an answer, it is the careful one's: values, places and mistakes."""
-    quick = _quickly(text)
-    if quick is None:
+    found = _quickly(text, _single)
+    if found is None:
         return
-    careful = _carefully(text, "x.yaml", "experiment")
-    assert quick[1] == careful[1]
-    assert quick[0].marks == careful[0].marks
-    assert quick[0].wrong == careful[0].wrong
+    ((quick, value),), ((careful, wanted),) = found, _carefully(text, "x.yaml", "experiment", _single)
+    assert value == wanted
+    assert quick.marks == careful.marks
+    assert quick.wrong == careful.wrong
 
 
 @pytest.mark.parametrize("path", EVERY_FILE, ids=lambda path: path.name)

@@ -1,7 +1,7 @@
 """
 ``python -m tests.live.build``: the cluster's programs out of Go modules and its images, once.
 
-Ends with 0 and the names of two folders, with 3 and a sentence when Go, a tool or the network is missing, with 1 when the programs
+Ends with 0 and the names of three folders, with 3 and a sentence when Go, a tool or the network is missing, with 1 when the programs
 do not compile. What was made before is not made again: programs that are there stay there when images fail.
 """
 
@@ -19,6 +19,7 @@ from tests.live.artifacts import PROGRAMS, binaries, binaries_name
 from tests.live.cache import RECIPE, kept
 from tests.live.images import built_images
 from tests.live.modules import KUBERNETES, BuildPlan, build_command, go_mod, read_plan, resolve_command
+from tests.live.own_images import built_own_images
 from tests.live.toolchain import require_go, run_go
 
 
@@ -92,7 +93,9 @@ def main() -> int:
     try:
         programs = built_binaries()
         print(programs)
-        print(built_images(programs, say))
+        archive = built_images(programs, say)
+        print(archive)
+        print(built_own_images(archive, say))
     except TidegaugeError as error:
         say(f"make cluster: {error}")
         return error.exit_code

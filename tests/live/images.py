@@ -136,8 +136,9 @@ class Workshop:
         _run(["gcc", "-Os", "-static", "-s", str(source), "-o", str(part / source.stem)], f"{what} does not compile")
 
     def _make_site(self, what: str, part: Path) -> None:
-        argv = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+        argv = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--no-compile"]
         _run([*argv, "--target", str(part), *self.recipe.sites[what]], f"Python packages for {what} cannot be installed")
+        self._compile(part, part)
 
     def _make_root(self, what: str, part: Path) -> None:
         root = self.recipe.roots[what]
@@ -147,8 +148,12 @@ class Workshop:
             for path in part.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self._finish_root(part, root["links"])
-        library = part / "usr" / "lib" / f"python{self.recipe.python}"
-        _run([self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(part), str(library)], "no bytecode")
+        self._compile(part, part / "usr" / "lib" / f"python{self.recipe.python}")
+
+    def _compile(self, part: Path, folder: Path) -> None:
+        """Bytecode that is valid whatever the files' times, which are 0 in an image: without it each start would compile again."""
+        argv = [self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(part), str(folder)]
+        _run(argv, "no bytecode")
 
     def _finish_root(self, root: Path, links: Mapping[str, str]) -> None:
         """What maintainer scripts and the running system would have added."""
