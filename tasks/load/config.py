@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from tasks.base.model import Name, Seconds, Strict
+from tasks.load.address import address_problem
+from tasks.load.walk import VARIABLE
 
 Users = Annotated[int, Field(ge=0, le=100_000)]
 Point = Annotated[tuple[Annotated[float, Field(ge=0, le=30 * 86_400)], Annotated[float, Field(ge=0, le=100_000)]], Field(strict=False)]
 """Seconds since the load began, and users from then on."""
-VARIABLE = re.compile(r"\{([a-z][a-z0-9_]{0,30})\}")
+IMAGE = r"^[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$"
+"""An image's name, with a tag or a digest or both."""
+
+
+def _address(text: str) -> str:
+    if problem := address_problem(text):
+        raise ValueError(problem)
+    return text.rstrip("/")
+
+
 Listed = Field(strict=False)  # YAML has lists where the frozen models keep tuples
 
 
@@ -182,6 +192,20 @@ class LoadConfig(Strict):
     """Above this share of a core the load generator itself is the bottleneck: such seconds are degraded."""
     generator_memory_limit_bytes: Annotated[int, Field(ge=64 << 20)] = 1 << 30
     """Above this resident size of the load generator, seconds are degraded."""
+    address: Annotated[str, Field(max_length=300), AfterValidator(_address)] | None = None
+    """Where load goes, as in ``http://127.0.0.1:8080``, as the generators see it; null: the entry of the application that was deployed."""
+    place: Literal["here", "pods"] = "here"
+    """Where generators run: ``here``, as a process of this machine, or as ``pods`` of the cluster beside the application."""
+    workers: Annotated[int, Field(ge=1, le=200)] = 1
+    """Generators that share the users among them; more than one needs ``place: pods``."""
+    image: Annotated[str, Field(pattern=IMAGE, max_length=500)] | None = None
+    """Image for generators in pods: any with Locust as its entry point; null: ``tidegauge.local/locust`` of this version."""
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if self.place == "here" and self.workers > 1:
+            raise ValueError(f"{self.workers} workers need place: pods; on this machine one generator sends thousands of requests a second")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

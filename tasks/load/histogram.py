@@ -1,14 +1,11 @@
 """
-A histogram of durations in buckets of equal ratio, small enough to keep for every second and endpoint.
+A histogram of durations in buckets of equal ratio (:mod:`tasks.load.buckets`), small enough to keep for every second and endpoint.
 
-A duration x goes to bucket ``ceil(log(x) / log(GAMMA))`` and is read back as ``2 GAMMA^i / (GAMMA + 1)``, with
-``GAMMA = (1 + a) / (1 - a)``: the relative error is at most ``a`` (DDSketch: Masson, Rim and Lee, VLDB 2019). Merging adds
-counts, so it does not matter in which order, or in how many processes, durations were counted.
+Merging adds counts, so it does not matter in which order, or in how many processes, durations were counted.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -16,25 +13,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-RELATIVE_ERROR = 0.02
-"""A quantile is at most this far, relatively, from the exact one."""
-GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-_LOG_GAMMA = math.log(GAMMA)
-SHORTEST_S = 1e-6
-"""Shorter durations (and negative ones) count as this."""
-LONGEST_S = 1e6
-"""Longer durations count as this."""
+from tasks.load.buckets import GAMMA, LOG_GAMMA, LONGEST_S, RELATIVE_ERROR, SHORTEST_S, bucket_of
 
-
-def bucket_of(duration_s: float) -> int:
-    """The bucket (fits int16) of one duration in seconds; NaN counts as the longest."""
-    bounded = SHORTEST_S if duration_s < SHORTEST_S else duration_s if duration_s < LONGEST_S else LONGEST_S
-    return math.ceil(math.log(bounded) / _LOG_GAMMA)
+__all__ = ["LONGEST_S", "RELATIVE_ERROR", "SHORTEST_S", "Histogram", "bucket_of", "merged", "rank_of", "value_of"]
 
 
 def value_of(bucket: NDArray[np.integer]) -> NDArray[np.float64]:
     """Durations in seconds, the representatives of *bucket*; same shape."""
-    return np.asarray(2.0 * np.exp(bucket.astype(np.float64) * _LOG_GAMMA) / (GAMMA + 1.0), dtype=np.float64)
+    return np.asarray(2.0 * np.exp(bucket.astype(np.float64) * LOG_GAMMA) / (GAMMA + 1.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

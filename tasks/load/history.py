@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.base.errors import StorageError
 from tasks.base.parquet import read_table, write_table
+from tasks.load.attendance import lacking, restarts_of
 from tasks.load.columns import Cells, numbers, running_sum
 from tasks.load.fidelity import Generator, Limits, Machine, reasons
 from tasks.load.plan import GeneratorPlan, read_plan
@@ -35,7 +35,7 @@ class Finished:
     requests: int
     degraded_s: int
     missing_s: int
-    """Seconds between the first and the last that no log has; their counts are 0 and they are degraded."""
+    """Seconds between the first and the last that no log has (their counts are 0), or that one of several generators lacks."""
     torn_lines: int
     late_rows: int
     """Rows that were left out because they came more than ten minutes out of order."""
@@ -55,7 +55,6 @@ def finish(out: Path, *, machine: Machine | None = None) -> Finished:
     plan = read_plan(out / "generator-000001.json")
     reader = RawReader(out)
     rows: list[RawSecond] = []
-    missing: list[bool] = []
     tables: list[pa.Table] = []
     for chunk in _chunks(reader.seconds()):
         tables.append(requests_table(chunk))
@@ -63,11 +62,11 @@ def finish(out: Path, *, machine: Machine | None = None) -> Finished:
             gap = _between(rows[-1].second, row.second, plan, reader) if rows else []
             row.endpoints = {}  # in the table already
             rows += [*gap, row]
-            missing += [True] * len(gap) + [False]
     if not rows:
         raise StorageError(f"the load in {out} has no complete second", next_step=f"see {out / 'generator.log'}")
     limits = Limits(cpu_ratio=plan.cpu_limit_ratio, rss_bytes=plan.memory_limit_bytes)
-    why = reasons(_generator(rows, missing), limits, restarts=_restarts(reader.spans), machine=machine)
+    missing = lacking(rows, reader, plan.workers)
+    why = reasons(_generator(rows, missing), limits, restarts=restarts_of(reader), machine=machine)
     requests = pa.concat_tables(tables)
     write_table(out / "requests.parquet", requests)
     write_table(out / "seconds.parquet", seconds_table(rows, why))
@@ -96,12 +95,6 @@ def _between(last: int, following: int, plan: GeneratorPlan, reader: RawReader) 
     origin_s = reader.starts[0]["origin_wall_s"] - plan.offset_s
     users = {second: curve.mean(second - origin_s, second + 1.0 - origin_s) for second in range(last + 1, following)}
     return [RawSecond(second, users_planned=mean, journeys_planned=mean * plan.rate_per_user_per_s) for second, mean in users.items()]
-
-
-def _restarts(spans: dict[int, tuple[int, int]]) -> list[tuple[int, int]]:
-    """From the last second of a log to the first of the next one; logs that run side by side are workers, not restarts."""
-    ordered = [spans[log] for log in sorted(spans)]
-    return [(before[1], after[0]) for before, after in itertools.pairwise(ordered) if after[0] >= before[1]]
 
 
 def _generator(rows: Sequence[RawSecond], missing: Sequence[bool]) -> Generator:

@@ -1,19 +1,16 @@
-"""Journeys as data: finding a set, choosing one by weight, and filling a request's variables."""
+"""Journeys as data: finding a set, and what it amounts to."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from tasks.base.errors import DocumentError
 from tasks.base.yaml_source import Mistake, dotted, read_source, refuse
-from tasks.load.config import VARIABLE, Journey, JourneySet, LoadConfig, Request
+from tasks.load.config import JourneySet, LoadConfig
 
 
 def shipped_folders() -> tuple[Path, ...]:
@@ -81,41 +78,3 @@ def requests_per_journey(journeys: JourneySet) -> float:
     """Mean number of requests of a journey, by weight."""
     total = sum(journey.weight for journey in journeys.journeys)
     return sum(journey.weight * len(journey.requests) for journey in journeys.journeys) / total
-
-
-def choose(journeys: JourneySet, rng: random.Random) -> Journey:
-    """One journey, with a chance in proportion to its weight."""
-    if len(journeys.journeys) == 1:
-        return journeys.journeys[0]
-    return rng.choices(journeys.journeys, [journey.weight for journey in journeys.journeys])[0]
-
-
-def fill_path(request: Request, values: Mapping[str, str]) -> str:
-    """
-    The path with its variables filled in and percent-encoded.
-
-    Raises:
-        KeyError: A variable has no value.
-    """
-    return VARIABLE.sub(lambda match: quote(values[match[1]], safe=""), request.path)
-
-
-def fill_body(request: Request, values: Mapping[str, str]) -> dict[str, Any] | None:
-    """
-    The body with the variables of its text values filled in; None stays None.
-
-    Raises:
-        KeyError: A variable has no value.
-    """
-    if request.body is None:
-        return None
-    return {
-        key: VARIABLE.sub(lambda match: values[match[1]], value) if isinstance(value, str) else value for key, value in request.body.items()
-    }
-
-
-def learnt(reply: Any, field: str) -> tuple[str, ...]:
-    """The values of *field* in a JSON *reply* that is a list of objects; empty when it is anything else."""
-    if not isinstance(reply, list):
-        return ()
-    return tuple(str(item[field]) for item in reply if isinstance(item, dict) and isinstance(item.get(field), str | int))

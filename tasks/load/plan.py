@@ -1,4 +1,4 @@
-"""What a load generator is told, as one JSON file."""
+"""What a load generator is told, as one JSON file; the generator itself reads it with :mod:`tasks.load.script`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from tasks.base.model import Strict
 from tasks.load.config import JourneySet, LoadConfig
 from tasks.load.shapes import Curve
 
-VARIABLE = "TIDEGAUGE_LOAD_PLAN"
-"""Environment variable with the path of the plan."""
 Moment = Annotated[float, Field(strict=False)]
 Points = Annotated[tuple[Moment, ...], Field(strict=False, min_length=1)]
 
@@ -58,8 +56,12 @@ class GeneratorPlan(Strict):
     """Length of the load in seconds; None: until it is told to stop."""
     origin_monotonic_s: Moment | None = None
     """``CLOCK_MONOTONIC`` at the beginning of the load; None: the next whole second."""
-    raw: str
-    """The log that it appends to."""
+    origin_wall_s: Moment | None = None
+    """Seconds since 1970 at the beginning of the load, for a generator that comes later; None: not known yet, or not needed."""
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Generators that share the users: number k of N has the users k, k + N, k + 2 N and so on."""
+    raw: str | None
+    """The log that it appends to; None: standard output, with every line numbered."""
     cpu_limit_ratio: Moment
     """Share of a core above which the generator is the bottleneck."""
     memory_limit_bytes: int
@@ -68,7 +70,7 @@ class GeneratorPlan(Strict):
     """How long journeys under way may take to end when users leave, in seconds."""
 
 
-def plan_of(settings: LoadConfig, *, curve: Curve, journeys: JourneySet, host: str, seed: int, raw: Path) -> GeneratorPlan:
+def plan_of(settings: LoadConfig, *, curve: Curve, journeys: JourneySet, host: str, seed: int, raw: Path | None) -> GeneratorPlan:
     """The plan of *settings* with its *curve* and *journeys* resolved."""
     return GeneratorPlan(
         host=host,
@@ -79,7 +81,8 @@ def plan_of(settings: LoadConfig, *, curve: Curve, journeys: JourneySet, host: s
         timeout_s=settings.timeout_s,
         cpu_limit_ratio=settings.generator_cpu_limit_ratio,
         memory_limit_bytes=settings.generator_memory_limit_bytes,
-        raw=str(raw),
+        raw=None if raw is None else str(raw),
+        workers=settings.workers,
     )
 
 

@@ -1,17 +1,19 @@
-"""Reading the generator's raw logs: whole lines as they appear, and all of them merged by second."""
+"""Reading the generators' raw logs: whole lines as they appear, and all of them merged by second."""
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from tasks.load.clocks import read_shifts
 from tasks.load.tally import EndpointCount
 
 KEEP_OPEN = 600
-"""Seconds that may still get counts from another log (a restart, a second worker) while merging."""
+"""Seconds that may still get counts from a row out of order while merging."""
 
 
 def raw_files(out: Path) -> tuple[Path, ...]:
@@ -61,6 +63,14 @@ class RawSecond:
     present: dict[int, int] = field(default_factory=dict)
     """Users by log."""
     endpoints: dict[str, EndpointCount] = field(default_factory=dict)
+    lag_s: float = 0.0
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """A second of which there is one row."""
+        made = cls(row["second"])
+        made.add(row, 0)
+        return made
 
     @property
     def users_present(self) -> int:
@@ -74,6 +84,7 @@ class RawSecond:
         self.journeys_planned = max(self.journeys_planned, row["journeys_planned"])
         self.journeys_started += row["journeys_started"]
         self.journeys_completed += row["journeys_completed"]
+        self.lag_s = max(self.lag_s, row["lag_s"])
         self.late_s = max(self.late_s, row["late_s"])
         self.cpu_ratio = max(self.cpu_ratio, row["cpu_ratio"])
         self.rss_bytes = max(self.rss_bytes, row["rss_bytes"])
@@ -97,15 +108,20 @@ def _summed(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
 @dataclass(slots=True)
 class RawReader:
     """
-    Merges all raw logs of a folder.
+    Merges all raw logs of a folder, whether they follow each other or run side by side.
 
-    Lines that are torn or out of reach (more than ten minutes out of order) are left out and counted.
+    Lines that are torn or out of reach (more than ten minutes out of order) are left out and counted. Seconds are those of the
+    clock that started the load: where a generator had another one, its rows are moved by whole seconds.
     """
 
     out: Path
     starts: list[dict[str, Any]] = field(default_factory=list)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """First and last second of each log that has any, in order of the logs."""
+    """First and last second of each log that has any."""
+    workers: dict[int, int] = field(default_factory=dict)
+    """Number of the generator that wrote each log; those of a lone one are not in it."""
+    ended: set[int] = field(default_factory=set)
+    """Logs whose generator ended in order."""
     torn_lines: int = 0
     late_rows: int = 0
 
@@ -113,7 +129,8 @@ class RawReader:
         """Every second that is in a log, once, in order."""
         waiting: dict[int, RawSecond] = {}
         done = -1
-        for log, row in self._rows():
+        logs = [self._rows(log, path, shift_s) for log, (path, shift_s) in enumerate(self._files())]
+        for _, log, row in heapq.merge(*logs, key=lambda found: found[0]):
             second = row["second"]
             first, last = self.spans.get(log, (second, second))
             self.spans[log] = (min(first, second), max(last, second))
@@ -128,14 +145,27 @@ class RawReader:
         for key in sorted(waiting):
             yield waiting[key]
 
-    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for log, path in enumerate(raw_files(self.out)):
-            with path.open("rb") as file:
-                for line in file:
-                    row = _row(line) if line.endswith(b"\n") else None
-                    if row is None:
+    def _files(self) -> Iterator[tuple[Path, int]]:
+        shifts = read_shifts(self.out)
+        for path in raw_files(self.out):
+            yield path, shifts.get(path.name, 0)
+
+    def _rows(self, log: int, path: Path, shift_s: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """The newest second so far, the log, and a row, for each second in it."""
+        newest = 0
+        with path.open("rb") as file:
+            for line in file:
+                row = _row(line) if line.endswith(b"\n") else None
+                match None if row is None else row.get("kind"):
+                    case None:
                         self.torn_lines += 1
-                    elif row.get("kind") == "start":
-                        self.starts.append(row)
-                    elif row.get("kind") == "second":
-                        yield log, row
+                    case "start" if row is not None:
+                        self.starts.append({**row, "origin_wall_s": row["origin_wall_s"] + shift_s})
+                        if "worker" in row:
+                            self.workers[log] = row["worker"]
+                    case "end":
+                        self.ended.add(log)
+                    case "second" if row is not None:
+                        row["second"] += shift_s
+                        newest = max(newest, row["second"])
+                        yield newest, log, row

@@ -16,9 +16,13 @@ from tasks.base.errors import PreflightError
 from tasks.base.process import start_child
 from tasks.load.config import LoadConfig
 from tasks.load.journey import journeys_of, shipped_folders
-from tasks.load.plan import VARIABLE, GeneratorPlan, plan_of, write_plan
-from tasks.load.raw import Tail, raw_files
+from tasks.load.plan import GeneratorPlan, plan_of, write_plan
+from tasks.load.raw import RawSecond, Tail, raw_files
+from tasks.load.script import VARIABLE
 from tasks.load.shapes import curve_of
+from tasks.load.status import LoadStatus, Restart, status_of
+
+__all__ = ["LoadRun", "LoadStatus", "Restart"]
 
 LOCUSTFILE = Path(__file__).resolve().parent / "journeys" / "locustfile.py"
 READY_S = 60.0
@@ -27,47 +31,6 @@ SILENCE_S = 6.0
 """A generator that logs nothing for this long is taken for hung."""
 FUTILE = 3
 """Restarts in a row without one logged second, after which it is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadStatus:
-    """The last complete second of the load; numbers are 0 and *second* is None before the first one."""
-
-    alive: bool
-    """Whether the generator runs."""
-    finished: bool
-    """Whether it ended in order: its time was over, or it was stopped."""
-    restarts: int
-    second: int | None = None
-    """Seconds since 1970 (UTC)."""
-    users_planned: float = 0.0
-    users_present: int = 0
-    journeys_planned: float = 0.0
-    """Journeys that should have started in that second."""
-    journeys_started: int = 0
-    journeys_completed: int = 0
-    requests_per_s: float = 0.0
-    failures_per_s: float = 0.0
-    declined_per_s: float = 0.0
-    lag_s: float = 0.0
-    """Largest lag of a journey that started in that second."""
-    generator_cpu_ratio: float = 0.0
-    """Share of one core."""
-    generator_rss_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """A generator that was replaced."""
-
-    time_s: float
-    """When it was noticed, seconds since 1970 (UTC)."""
-    why: Literal["dead", "hung"]
-    exit_status: int | None
-    """As ``subprocess`` gives it; None when it was hung."""
-    last_second: int | None
-    """The last second it had logged."""
-    reason: str = "generator-restarted"
 
 
 @dataclass(slots=True)
@@ -106,7 +69,7 @@ class LoadRun:
 
         Args:
             settings: The section ``load``.
-            host: Base address of the application's entry, ``http://127.0.0.1:PORT``.
+            host: Base address of the application's entry, ``http://127.0.0.1:PORT``, unless *settings* has one.
             seed: Seed of phases and choices.
             out: Folder of the recording's load; made when missing; raw logs go there.
             duration_s: Length in seconds; None: until :meth:`stop`.
@@ -120,7 +83,7 @@ class LoadRun:
         places = (*folders, *shipped_folders())
         curve, journeys = curve_of(settings.users, places), journeys_of(settings, places)
         out.mkdir(parents=True, exist_ok=True)
-        plan = plan_of(settings, curve=curve, journeys=journeys, host=host, seed=seed, raw=out / "raw-000001.jsonl")
+        plan = plan_of(settings, curve=curve, journeys=journeys, host=settings.address or host, seed=seed, raw=out / "raw-000001.jsonl")
         run = cls(plan.model_copy(update={"duration_s": duration_s, "offset_s": offset_s}), out, SystemClock())
         run._spawn()
         try:
@@ -212,8 +175,9 @@ class LoadRun:
     def status(self) -> LoadStatus:
         """What the load is doing; reads what was logged since the last call."""
         self._listen()
-        base = LoadStatus(alive=self.child is not None and self._exit_status() is None, finished=self._ended, restarts=len(self.restarts))
-        return base if self._last is None else _with_row(base, self._last)
+        last = None if self._last is None else RawSecond.of(self._last)
+        alive = self.child is not None and self._exit_status() is None
+        return status_of(last, alive=alive, finished=self._ended, restarts=len(self.restarts))
 
     def stop(self, grace_s: float = 10.0) -> LoadStatus:
         """
@@ -243,24 +207,3 @@ def _environment(plan: Path, home: Path) -> dict[str, str]:
     project = str(Path(__file__).resolve().parents[2])
     python_path = os.pathsep.join(part for part in (project, kept.get("PYTHONPATH", "")) if part)
     return {**kept, VARIABLE: str(plan), "HOME": str(home), "PYTHONPATH": python_path}
-
-
-def _with_row(base: LoadStatus, row: dict[str, Any]) -> LoadStatus:
-    counts = row["endpoints"].values()
-    return LoadStatus(
-        alive=base.alive,
-        finished=base.finished,
-        restarts=base.restarts,
-        second=row["second"],
-        users_planned=row["users_planned"],
-        users_present=row["users_present"],
-        journeys_planned=row["journeys_planned"],
-        journeys_started=row["journeys_started"],
-        journeys_completed=row["journeys_completed"],
-        requests_per_s=float(sum(count[0] for count in counts)),
-        failures_per_s=float(sum(count[1] for count in counts)),
-        declined_per_s=float(sum(count[2] for count in counts)),
-        lag_s=row["lag_s"],
-        generator_cpu_ratio=row["cpu_ratio"],
-        generator_rss_bytes=row["rss_bytes"],
-    )

@@ -45,6 +45,11 @@ def pace_of(slot: int, rate_per_s: float, seed: int) -> Pace:
     return Pace(1.0 / rate_per_s, ((first + slot * GOLDEN) % 1.0) / rate_per_s)
 
 
+def share_of(users: int, number: int, workers: int) -> int:
+    """How many of *users* worker *number* (from 0) of *workers* has: those in the slots number, number + workers and so on."""
+    return (users + workers - 1 - number) // workers
+
+
 def choices_of(slot: int, turn: int, seed: int) -> random.Random:
     """Random choices of one journey: the same for the same seed, whatever happened before."""
     return random.Random(f"{seed}:{slot}:{turn}")  # noqa: S311 -- not a secret

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tasks.load.histogram import bucket_of
+from tasks.load.buckets import bucket_of
 
 
 class Result(StrEnum):

@@ -36,6 +36,23 @@ def test_every_shape_reads_from_plain_yaml_values_and_survives_json(users):
     assert LoadConfig.model_validate_json(settings.model_dump_json()) == settings
 
 
+def test_workers_run_as_pods_against_any_address():
+    """How many, where, with which image, and whom they load; a lone generator here may load any address, too."""
+    pods = load(
+        place="pods", workers=3, image="registry.example.org:5000/locust:2.47.0@sha256:" + "0" * 64, address="http://shop.example.org/"
+    )
+    here = load(address="https://shop.example.org:8443")
+
+    assert (pods.place, pods.workers, pods.address) == ("pods", 3, "http://shop.example.org")
+    assert (here.place, here.workers, here.image, here.address) == ("here", 1, None, "https://shop.example.org:8443")
+
+
+def test_more_than_one_worker_here_is_refused_with_a_way_out():
+    """One process is enough for a machine."""
+    with pytest.raises(ValidationError, match="4 workers need place: pods"):
+        load(workers=4)
+
+
 def test_journeys_may_stand_in_the_section():
     """An inline list needs no file."""
     journeys = [{"name": "look", "requests": [{"method": "GET", "path": "/"}]}]
@@ -58,6 +75,11 @@ def test_journeys_may_stand_in_the_section():
         ({"journeys_per_user_per_s": float("nan")}, ("journeys_per_user_per_s",)),
         ({"journeys": "../etc"}, ("journeys", "name")),
         ({"journeys": []}, ("journeys", "list")),
+        ({"workers": 2}, ()),
+        ({"workers": 0, "place": "pods"}, ("workers",)),
+        ({"place": "there"}, ("place",)),
+        ({"address": "http://me:secret@shop"}, ("address",)),
+        ({"image": "Not An Image"}, ("image",)),
     ],
 )
 def test_what_is_wrong_is_refused_at_its_place(wrong, where):

@@ -3,8 +3,9 @@ import random
 import pytest
 
 from tasks.base.errors import DocumentError
-from tasks.load.config import JourneySet, LoadConfig, Request
-from tasks.load.journey import choose, endpoints, fill_body, fill_path, journeys_of, learnt, read_set, requests_per_journey, shipped_folders
+from tasks.load.config import JourneySet, LoadConfig
+from tasks.load.journey import endpoints, journeys_of, read_set, requests_per_journey, shipped_folders
+from tasks.load.walk import choose
 
 
 def settings(**changes):
@@ -60,24 +61,7 @@ def test_journeys_are_chosen_by_weight():
     )
     rng = random.Random(1)
 
-    names = [choose(journeys, rng).name for _ in range(4000)]
+    names = [choose(journeys.journeys, rng).name for _ in range(4000)]
 
     assert names.count("a") / len(names) == pytest.approx(0.75, abs=0.03)
     assert requests_per_journey(journeys) == pytest.approx(2.0)
-
-
-def test_variables_are_filled_in_and_encoded_in_paths():
-    """A value cannot leave its place in the path; in a body it stays as it is, and other values are untouched."""
-    request = Request(method="POST", path="/detail.html?id={item}", body={"id": "{item}", "quantity": 1})
-
-    assert fill_path(request, {"item": "a&b/c"}) == "/detail.html?id=a%26b%2Fc"
-    assert fill_body(request, {"item": "a&b"}) == {"id": "a&b", "quantity": 1}
-
-
-@pytest.mark.parametrize(
-    ("reply", "values"),
-    [([{"id": "x"}, {"id": 7}, {"no": 1}, 3], ("x", "7")), ({"id": "x"}, ()), (None, ()), ([{"id": [1]}], ())],
-)
-def test_values_are_learnt_only_from_a_list_of_objects(reply, values):
-    """A reply of another form teaches nothing, and hurts nobody."""
-    assert learnt(reply, "id") == values

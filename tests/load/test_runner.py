@@ -44,7 +44,7 @@ def started(target, tmp_path):
     runs = []
 
     def start(settings, **options):
-        runs.append(LoadRun.start(settings, host=target.host, seed=7, out=tmp_path / "load", **options))
+        runs.append(LoadRun.start(settings, **{"host": target.host, "seed": 7, "out": tmp_path / "load"} | options))
         return runs[-1]
 
     yield start
@@ -93,8 +93,9 @@ def test_a_freeze_shows_in_the_latency_from_the_intended_start_alone(started, ta
 
 
 def test_asked_to_end_it_writes_the_last_second_and_ends_in_order(started, target):
-    """After SIGTERM nothing that the shop answered is missing from the log."""
-    run = started(constant(10, 1.0))
+    """After SIGTERM nothing that the shop answered is missing from the log; the shop is the one that the document names."""
+    settings = constant(10, 1.0).model_copy(update={"address": target.host})
+    run = started(settings, host="http://127.0.0.1:1")
     follow(run, 2)
 
     status = run.stop()

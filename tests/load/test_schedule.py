@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.load.schedule import Pace, Slots, choices_of, next_change, pace_of
+from tasks.load.schedule import Pace, Slots, choices_of, next_change, pace_of, share_of
 
 
 @given(st.integers(1, 60), st.floats(0.05, 5), st.integers(0, 99), st.integers(5, 120))
@@ -70,3 +70,13 @@ def test_no_whole_second_is_left_out_however_late_one_is_served(seconds, offset,
 def test_after_a_hold_up_the_users_are_those_of_now():
     """Seconds that passed while the process stood still are not served one after the other."""
     assert next_change(10.0, now_s=17.4, offset_s=2.0) == 17.0
+
+
+@given(st.integers(0, 500), st.integers(1, 40))
+def test_workers_share_the_users_of_one(users, workers):
+    """Their slots together are those of a lone generator, each once, and no worker has more than one user more than another."""
+    shares = [share_of(users, number, workers) for number in range(workers)]
+    slots = sorted(number + workers * local for number, share in enumerate(shares) for local in range(share))
+
+    assert slots == list(range(users))
+    assert max(shares) - min(shares) <= 1

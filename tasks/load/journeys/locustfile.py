@@ -1,7 +1,8 @@
 """
 The load generator: Locust users that walk the journeys of a plan, and a log with one JSON line for each second.
 
-Run by ``locust --headless -f locustfile.py`` with the plan's path in ``TIDEGAUGE_LOAD_PLAN``. Only this file imports Locust.
+Run by ``locust --headless -f locustfile.py`` with the plan's path in ``TIDEGAUGE_LOAD_PLAN``; as ``--master`` or ``--worker``
+where several generators share the load. What it imports beside Locust needs the standard library alone.
 The log's first line says when the load began; every line is written with one system call, so that a kill can tear
 only the last one.
 """
@@ -14,7 +15,7 @@ import random
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from locust import FastHttpUser, LoadTestShape, events, task  # isort: skip -- patches the sockets of all that follow
@@ -24,44 +25,28 @@ from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 from locust.event import EventHook
 from locust.exception import RescheduleTask, StopUser
-from locust.runners import Runner
+from locust.runners import MasterRunner, Runner, WorkerRunner
 
-from tasks.load.config import Journey, Request
-from tasks.load.journey import choose, fill_body, fill_path, learnt
-from tasks.load.plan import VARIABLE, read_plan
-from tasks.load.schedule import Slots, choices_of, next_change, pace_of
+from tasks.load.journeys.crew import Master, Worker
+from tasks.load.raw_log import RawLog
+from tasks.load.schedule import Slots, choices_of, next_change, pace_of, share_of
+from tasks.load.script import VARIABLE, Journey, Request, read_script
 from tasks.load.tally import Tally, result_of
+from tasks.load.walk import choose, fill_body, fill_path, learnt
 
-PLAN = read_plan(Path(os.environ[VARIABLE]))
-CURVE = PLAN.line.curve()
+PLAN = read_script(Path(os.environ[VARIABLE]))
+CURVE = PLAN.curve
 END_S = math.inf if PLAN.duration_s is None else PLAN.offset_s + PLAN.duration_s
 PAGE = resource.getpagesize()
-
-
-class Log:
-    """The raw log of this process."""
-
-    def __init__(self, path: str) -> None:
-        self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.ended = False
-
-    def write(self, row: dict) -> None:
-        """Append one line."""
-        os.write(self.handle, json.dumps(row, separators=(",", ":")).encode() + b"\n")
-
-    def end(self) -> None:
-        """Say that the load ended in order, once."""
-        if not self.ended:
-            self.ended = True
-            self.write({"kind": "end", "time_s": time.time()})
-            os.fsync(self.handle)
+LINGER_S = 2.0
+"""A worker that was told to end stays this long after its last line: with its pod goes what nobody has read."""
 
 
 class State:
     """What the users, the shape and the recorder of this process share."""
 
     def __init__(self) -> None:
-        self.log = Log(PLAN.raw)
+        self.log = RawLog(PLAN.raw)
         self.tally = Tally()
         self.slots = Slots()
         self.origin_s: float | None = PLAN.origin_monotonic_s
@@ -70,6 +55,9 @@ class State:
         self.cpu = (time.monotonic(), time.process_time())
         self.items: dict[str, tuple[str, ...]] = {}
         self.runner: Runner | None = None
+        self.crew: Master | Worker | None = None
+        self.number = 0
+        self.set_users: Callable[[int], None] | None = None
         self.users_present = 0
         self.closing = False
 
@@ -81,7 +69,8 @@ class State:
         self.next_second = round(wall + self.origin_s - monotonic) if self.origin_s > monotonic else int(wall)
         origin_wall_s = wall + self.origin_s - monotonic
         start = {"kind": "start", "time_s": wall, "origin_wall_s": origin_wall_s, "origin_monotonic_s": self.origin_s}
-        self.log.write({**start, "offset_s": PLAN.offset_s, "pid": os.getpid()})
+        who = {"pid": os.getpid()} if self.crew is None else {"pid": os.getpid(), "worker": self.number}
+        self.log.write({**start, "offset_s": PLAN.offset_s, **who})
 
     def load_s(self) -> float:
         """Seconds into the users' curve, now."""
@@ -136,16 +125,18 @@ class Planned(LoadTestShape):
 
     def tick(self) -> None:
         """Change the users on each whole second to the plan's value in its middle; return when the load is over."""
+        if isinstance(STATE.crew, Master):
+            return STATE.crew.conduct()
         moment_s, users = max(PLAN.offset_s, STATE.load_s()), -1
         while moment_s < END_S and not STATE.closing:
             gevent.sleep(max(0.0, moment_s - STATE.load_s()))
             STATE.tick_s = moment_s
-            wanted = math.floor(CURVE.at(moment_s + 0.5) + 0.5)
+            wanted = share_of(math.floor(CURVE.at(moment_s + 0.5) + 0.5), STATE.number, PLAN.workers)
             if wanted != users or STATE.runner.user_count < wanted:  # users who were leaving when more were wanted are replaced
-                STATE.runner.start(wanted, spawn_rate=max(1.0, CURVE.peak))
+                STATE.set_users(wanted)
             users = wanted
             moment_s = next_change(moment_s, STATE.load_s(), PLAN.offset_s)
-        gevent.sleep(max(0.0, min(END_S, moment_s) - STATE.load_s()))
+        return gevent.sleep(max(0.0, min(END_S, moment_s) - STATE.load_s()))
 
 
 class HighestFirst(Group):
@@ -167,17 +158,16 @@ class Visitor(FastHttpUser):
     def on_start(self) -> None:
         """Take a slot; its first journey is the first one due since the last change of users."""
         self.client.request_event = REQUESTS  # not Locust's own: its statistics grow with every second of a long run
-        self.slot = STATE.slots.take()
+        self.slot = STATE.number + PLAN.workers * STATE.slots.take()
         self.pace = pace_of(self.slot, PLAN.rate_per_user_per_s, PLAN.seed)
         self.turn = self.pace.first(STATE.tick_s)
         self.free_s = STATE.load_s()
         self.waited = False
-        accounts = PLAN.journeys.accounts
-        self.account = accounts[self.slot % len(accounts)] if accounts else None
+        self.account = PLAN.accounts[self.slot % len(PLAN.accounts)] if PLAN.accounts else None
 
     def on_stop(self) -> None:
         """Give the slot back."""
-        STATE.slots.give_back(self.slot)
+        STATE.slots.give_back(self.slot // PLAN.workers)
 
     def wait_time(self) -> float:
         """Until the next intended start."""
@@ -247,10 +237,37 @@ def begin(environment: Environment, runner: Runner, **_: object) -> None:
     environment.stats.use_response_times_cache = environment.stats.total.use_response_times_cache = False
     runner.user_greenlets = HighestFirst()
     STATE.runner = runner
-    STATE.begin()
     inspect.stack()  # Locust does so when it stops; the first time holds everybody up for a tenth of a second
-    gevent.signal_handler(signal.SIGTERM, close, runner)
+    if isinstance(runner, MasterRunner):
+        STATE.crew = Master(runner, PLAN)
+    elif isinstance(runner, WorkerRunner):
+        STATE.crew = Worker(runner, PLAN, lambda: STATE.log.write({"kind": "ready"}), begin_share)
+        STATE.number, STATE.set_users = STATE.crew.number, STATE.crew.set_users
+    else:
+        STATE.set_users = lambda users: runner.start(users, spawn_rate=max(1.0, CURVE.peak))
+        gevent.signal_handler(signal.SIGTERM, close, runner)
+        begin_log()
+
+
+def begin_log() -> None:
+    """Say when the load begins, and keep the log from then on."""
+    STATE.begin()
     gevent.spawn(keep_log)
+
+
+def begin_share(origin_s: float) -> None:
+    """Begin a worker's part of the load at *origin_s*."""
+    STATE.origin_s = origin_s
+    begin_log()
+    gevent.spawn(walk_share)
+
+
+def walk_share() -> None:
+    """A worker's part, to its end: a worker of Locust has no shape of its own."""
+    Planned().tick()
+    if not STATE.closing:
+        STATE.runner.environment.process_exit_code = 0
+        STATE.runner.quit()
 
 
 def close(runner: Runner) -> None:
@@ -271,6 +288,13 @@ def keep_log() -> None:
 @events.quitting.add_listener
 def end(**_: object) -> None:
     """Log what is left; the second under way too when something happened in it."""
+    if STATE.origin_s is None:
+        return
+    if STATE.crew is not None:  # Locust ends a worker without waiting for its users
+        STATE.closing = True
+        STATE.runner.stop()
     now = int(time.time())
     STATE.write_until(now + 1 if now in STATE.tally.open else now)
     STATE.log.end()
+    if STATE.runner.environment.process_exit_code:
+        gevent.sleep(LINGER_S)
