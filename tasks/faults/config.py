@@ -8,7 +8,28 @@ from pydantic import Field, model_validator
 
 from tasks.base.model import Name, Ratio, Seconds, Strict
 
-KindName = Literal["cpu_squeeze", "cpu_hog", "memory_leak", "latency", "http_errors", "pause", "crash"]
+KindName = Literal[
+    "cpu_squeeze",
+    "cpu_hog",
+    "memory_leak",
+    "latency",
+    "http_errors",
+    "pause",
+    "crash",
+    "cpu_starvation",
+    "memory_hog",
+    "pod_kill",
+    "service_outage",
+    "queue_not_consumed",
+    "black_hole",
+    "wrong_config",
+    "loss",
+    "reset",
+    "partition",
+    "rollout",
+    "scale_out_in",
+]
+"""Not every kind can be done everywhere: the plan refuses what cannot."""
 Intensity = Annotated[float, Field(gt=0, le=1)]
 
 

@@ -29,6 +29,7 @@ PYTHON = sys.executable
 POLL_S = 0.02
 START_LIMIT_S = 12.0
 GUARD_LATENESS_S = 3.0
+STATED_END = "its stated end"
 FAULT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -197,7 +198,7 @@ class ActiveFault:
         while not (stop is not None and stop()):
             entry = self.entry()
             if not entry.open:
-                return self._receipt(entry)
+                return receipt_of(entry, self.requested)
             if entry.over(self.clock) or entry.guard is None or not entry.guard.alive():
                 break
             self.clock.sleep(POLL_S * 2.5)
@@ -213,23 +214,31 @@ class ActiveFault:
         entry = end_fault(self.journal, self.entry(), self.clock)
         if entry.open:
             raise still_active([entry])
-        return self._receipt(entry)
+        return receipt_of(entry, self.requested)
 
-    def _receipt(self, entry: JournalEntry) -> FaultReceipt:
-        request, why = self.request, str(entry.events.get("revert_requested", {}).get("why", ""))
-        return FaultReceipt(
-            **{name: getattr(request, name) for name in ("id", "kind", "target", "intensity", "placebo", "duration_s")},
-            requested=self.requested,
-            acknowledged=entry.wall_s("acknowledged"),
-            revert_requested=entry.wall_s("revert_requested"),
-            reverted=entry.wall_s("reverted"),
-            verified=not entry.open,
-            note="" if why == "its stated end" else why,
-        )
+
+def receipt_of(entry: JournalEntry, requested: float) -> FaultReceipt:
+    """What the journal knows of a fault that was *requested* then (wall time)."""
+    why = str(entry.events.get("revert_requested", {}).get("why", ""))
+    return FaultReceipt(
+        **{name: getattr(entry, name) for name in ("id", "kind", "target", "intensity", "placebo", "duration_s")},
+        requested=requested,
+        acknowledged=entry.wall_s("acknowledged"),
+        revert_requested=entry.wall_s("revert_requested"),
+        reverted=entry.wall_s("reverted"),
+        verified=not entry.open,
+        note="" if why == STATED_END else why,
+    )
 
 
 def end_fault(journal: Journal, entry: JournalEntry, clock: Clock) -> JournalEntry:
-    """End *entry*: by its guard while that lives and is quick, then by ourselves; the entry as it is afterwards."""
+    """
+    End *entry*: by its guard while that lives and is quick, then by ourselves; the entry as it is afterwards.
+
+    A fault in a cluster is left as it is: whoever has the way to that cluster must end it.
+    """
+    if entry.place != "processes":
+        return entry
     if entry.open and entry.guard is not None:
         if not entry.over(clock):
             entry.guard.signal(15)

@@ -1,6 +1,8 @@
 """
 The fault journal: ``STATE_DIR/journal/faults.jsonl``, one JSON object a line, on disk before anything acts.
 
+A fault in a cluster has no process here; what ends it is then its guard there, and this machine's restart says nothing about it.
+
 Lines are only ever appended, each by one ``write`` and an ``fsync``; several processes (injector, guard, emergency stop)
 write to it. Nothing is locked, so that a stopped or killed writer blocks nobody. A torn line is skipped, counted and told.
 """
@@ -12,7 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks.base.clock import Clock
 from tasks.base.errors import StorageError
@@ -20,6 +22,7 @@ from tasks.base.files import fsync_folder, storage_error
 from tasks.base.process import ProcessId
 from tasks.faults.processes import Signature
 
+Place = Literal["processes", "kubernetes"]
 EVENTS = (
     "planned",
     "armed",
@@ -50,6 +53,8 @@ class JournalEntry:
     signature: Signature | None
     events: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The last record of each event, by its name."""
+    place: Place = "processes"
+    """Where it acts: on processes of this machine, or in a cluster."""
 
     def wall_s(self, event: str) -> float | None:
         """When *event* happened, wall clock; None: it did not. The record's own ``at_wall_s`` precedes its time of writing."""
@@ -89,10 +94,10 @@ class JournalEntry:
         return now_s - past_s
 
     def over(self, clock: Clock) -> bool:
-        """Whether its stated end has passed, by either clock or by a restart of the machine."""
-        if self.boot != boot_id():
-            return True
+        """Whether its stated end has passed, by either clock or, where it acts on this machine, by a restart of that."""
         limit = self._limit
+        if self.boot != boot_id():
+            return self.place == "processes" or clock.wall_s() >= float(limit["until_wall_s"])
         return clock.monotonic_s() >= float(limit["until_mono_s"]) or clock.wall_s() >= float(limit["until_wall_s"])
 
 
@@ -195,7 +200,7 @@ def _take(entries: dict[str, JournalEntry], line: bytes) -> bool:
             return False
         if event == "planned":
             names = ("kind", "target", "intensity", "placebo", "duration_s", "boot")
-            known = {name: record[name] for name in names}
+            known = {name: record[name] for name in names} | {"place": record.get("place", "processes")}
             signature = Signature.from_json(record["signature"])
             entries[fault] = JournalEntry(fault, leader=_process(record["leader"]), signature=signature, events={event: record}, **known)
         else:

@@ -16,7 +16,7 @@ WITNESS_ROWS = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A witness among the feature matrix's columns; *name* has ``{target}`` for the service."""
+    """A witness among the feature matrix's columns; *name* has ``{target}`` for the service, or ``*`` for whichever has the metric."""
 
     name: str
     direction: Direction
@@ -79,8 +79,8 @@ Act = Spawn | SetRule
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of fault."""
+class FaultKind:
+    """What is said of a kind of fault, wherever it is injected."""
 
     name: str
     summary: str
@@ -94,10 +94,20 @@ class Kind:
     moves: tuple[str, ...]
     """Columns that should move too, ``{target}`` and ``{caller}`` standing for services."""
     default_intensity: float
-    act: Callable[[Aim, float, bool], Act]
-    """Pure: target, intensity in (0, 1], placebo -> what to do."""
     restarts_target: bool = False
     """Whether the target must get ready again afterwards."""
+    graded: bool = True
+    """Whether less intensity does less; otherwise any intensity does the same."""
+    benign: bool = False
+    """A change as it happens every day, which no detector should take for a fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(FaultKind):
+    """A kind that is done to processes of this machine."""
+
+    act: Callable[[Aim, float, bool], Act]
+    """Pure: target, intensity in (0, 1], placebo -> what to do."""
 
 
 def mode(placebo: bool) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.base.errors import PreflightError
 from tasks.base.process import ProcessId, stat_of
 from tasks.faults.catalogue import KINDS, nearest
-from tasks.faults.kind import Act, Aim, SetRule
+from tasks.faults.kind import Act, Aim, FaultKind, SetRule
 from tasks.faults.processes import used_bytes
 from tasks.faults.rule_socket import ProxyAbsent, ProxySilent, RuleSocket
 from tasks.faults.surface import FaultSurface, ServiceState
@@ -71,11 +72,11 @@ def refused(problems: list[str]) -> PreflightError:
     return PreflightError("the fault was refused: " + "; ".join(problems), next_step="tidegauge faults list")
 
 
-def request_problems(request: FaultRequest) -> list[str]:
-    """What is wrong with *request* whatever runs."""
+def request_problems(request: FaultRequest, kinds: Mapping[str, FaultKind] = KINDS) -> list[str]:
+    """What is wrong with *request* whatever runs; *kinds* are those that can be injected there."""
     problems = []
-    if request.kind not in KINDS:
-        problems.append(f"there is no fault kind {request.kind!r}{nearest(request.kind, KINDS)}")
+    if request.kind not in kinds:
+        problems.append(f"there is no fault kind {request.kind!r}{nearest(request.kind, kinds)}")
     if not 0 < request.intensity <= 1:
         problems.append(f"the intensity must be above 0 and at most 1, not {request.intensity!r}")
     if not 0 < request.duration_s <= LONGEST_S:

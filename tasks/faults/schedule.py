@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tasks.base.errors import DocumentError
-from tasks.faults.catalogue import KINDS, nearest
+from tasks.faults.catalogue import Provider, kinds_for, nearest
 from tasks.faults.config import FaultsConfig, TrialEntry
 
 SHUFFLES = 30
+PLACES = {"local": "to processes on this machine", "kubernetes": "in a cluster"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class AppFacts:
     """Services that the journeys reach, directly or through others."""
     readiness_s: Mapping[str, float]
     """Longest expected time from start to ready, by service; absent: at once."""
+    provider: Provider = "local"
+    """Where it runs: not every kind of fault can be done everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,24 @@ def plan_trials(config: FaultsConfig, app: AppFacts, settling: Settling, seed: i
         start_s = off_round(at_s, rng)
         duration_s, quiet_s = entry.duration_s or config.duration_s, rng.uniform(*config.quiet_s)
         timed.append(
-            PlannedTrial(f"t{number:03d}", entry.kind, entry.target, strength(entry), placebo, duration_s, round(quiet_s, 3), start_s)
+            PlannedTrial(
+                id=f"t{number:03d}",
+                kind=entry.kind,
+                target=entry.target,
+                intensity=strength(entry, app.provider),
+                placebo=placebo,
+                duration_s=duration_s,
+                quiet_s=round(quiet_s, 3),
+                start_s=start_s,
+            )
         )
         at_s = start_s + duration_s + quiet_s
     return tuple(timed)
 
 
-def strength(entry: TrialEntry) -> float:
+def strength(entry: TrialEntry, provider: Provider = "local") -> float:
     """The intensity of *entry*, its kind's default when it names none."""
-    return entry.intensity if entry.intensity is not None else KINDS[entry.kind].default_intensity
+    return entry.intensity if entry.intensity is not None else kinds_for(provider)[entry.kind].default_intensity
 
 
 def length_s(planned: Sequence[PlannedTrial], config: FaultsConfig) -> float:
@@ -136,7 +148,21 @@ def _repeats_target(order: Sequence[tuple[TrialEntry, bool]]) -> int:
 
 def refusals(config: FaultsConfig, app: AppFacts, settling: Settling) -> tuple[str, ...]:
     """Every reason to refuse the plan, as sentences; empty when there is none."""
-    return (*_target_refusals(config, app), *_quiet_refusals(config, app, settling), *_placebo_refusals(config))
+    return (
+        *_kind_refusals(config, app),
+        *_target_refusals(config, app),
+        *_quiet_refusals(config, app, settling),
+        *_placebo_refusals(config),
+    )
+
+
+def _kind_refusals(config: FaultsConfig, app: AppFacts) -> list[str]:
+    kinds = kinds_for(app.provider)
+    return [
+        f"faults.trials[{position}].kind: {entry.kind} cannot be done {PLACES[app.provider]}{nearest(entry.kind, kinds)}"
+        for position, entry in enumerate(config.trials)
+        if entry.kind not in kinds
+    ]
 
 
 def _target_refusals(config: FaultsConfig, app: AppFacts) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.base.process import ProcessId, identify, stat_of
 from tasks.faults.actuators.bond import LATE, UNGUARDED
-from tasks.faults.catalogue import KINDS, witness_names
+from tasks.faults.catalogue import KINDS, columns_of, kinds_for, witness_names
 from tasks.faults.config import TrialEntry
 from tasks.faults.journal import JournalEntry
 from tasks.faults.kind import Aim, SetRule, Spawn
@@ -136,7 +136,7 @@ def test_every_kind_of_the_document_is_in_the_catalogue():
     names = TrialEntry.model_json_schema()["properties"]["kind"]["enum"]
     aim = Aim("orders", ONE, 50 << 20, 200 << 20, 2, 8.0)
 
-    assert set(names) == set(KINDS)
+    assert set(names) == set(kinds_for("local")) | set(kinds_for("kubernetes"))
     for name, kind in KINDS.items():
         assert witness_names(name, "orders")[0].startswith("orders/")
         real, fake = kind.act(aim, 0.5, False), kind.act(aim, 0.5, True)
@@ -146,6 +146,15 @@ def test_every_kind_of_the_document_is_in_the_catalogue():
             assert (real.program, real.inside) == (fake.program, fake.inside)
         else:
             assert fake == SetRule(0.0, 0.0)
+
+
+def test_a_witness_may_be_a_column_of_whoever_has_it():
+    """The owner of a queue is not its consumer."""
+    witness, _, other = kinds_for("kubernetes")["queue_not_consumed"].witnesses
+    columns = ("shipping/queue_depth", "queue-master/up", "queue-master/queue_depth_max", "shipping/up")
+
+    assert columns_of(witness, "queue-master", columns) == ("shipping/queue_depth",)
+    assert columns_of(other, "queue-master", columns) == ("queue-master/up",)
 
 
 def test_a_leak_fills_the_room_below_the_limit_and_at_full_strength_passes_it():

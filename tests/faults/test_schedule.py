@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -85,6 +86,25 @@ def test_every_reason_to_refuse_is_given_at_once():
     assert "0 among 4 trials are fewer than min_placebo_ratio 0.15 asks for; 1 would do" in text
     with pytest.raises(DocumentError, match="cannot be planned"):
         plan_trials(config(placebos=0), APP, SETTLING, 1)
+
+
+def test_a_kind_is_refused_where_it_cannot_be_done():
+    """Each place has its own kinds, and its own default intensity for those that have the same name."""
+    trials = (
+        {"kind": "crash", "target": "payment"},
+        {"kind": "pod_kill", "target": "payment"},
+        {"kind": "memory_leak", "target": "orders"},
+    )
+    here, there = (replace(APP, provider=provider) for provider in ("local", "kubernetes"))
+
+    assert [text for text in refusals(config(trials=trials), here, SETTLING) if "kind" in text] == [
+        "faults.trials[1].kind: pod_kill cannot be done to processes on this machine"
+    ]
+    assert [text for text in refusals(config(trials=trials), there, SETTLING) if "kind" in text] == [
+        "faults.trials[0].kind: crash cannot be done in a cluster"
+    ]
+    planned = plan_trials(config(trials=({"kind": "cpu_starvation", "target": "payment"},)), there, SETTLING, 1)
+    assert {trial.intensity for trial in planned} == {0.9}
 
 
 @pytest.mark.parametrize(

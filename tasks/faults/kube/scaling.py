@@ -1,0 +1,30 @@
+"""How many pods a target has: one step there, one step back."""
+
+from __future__ import annotations
+
+from tasks.faults.kube.kind import ClusterAim, Moves, Sight, at_once
+from tasks.faults.kube.steps import Patch
+from tasks.faults.kube.target import Found, pod_ready
+
+
+def share(replicas: int, intensity: float) -> int:
+    """*intensity* of the pods, at least one."""
+    return max(1, round(intensity * replicas))
+
+
+def scale(found: Found, replicas: int) -> Patch:
+    """Ask for so many pods."""
+    return Patch(found.ref, {"spec": {"replicas": replicas}}, subresource="scale")
+
+
+def scaled(aim: ClusterAim, replicas: int) -> Moves:
+    """From what there is to *replicas* and back; a placebo asks for what there is."""
+    there = aim.found.replicas
+    wanted = there if aim.placebo else replicas
+
+    def effect(sight: Sight) -> bool:
+        """Fewer serve, or more are there."""
+        pods = sight.found.pods
+        return sum(map(pod_ready, pods)) <= wanted if wanted < there else len(pods) >= wanted
+
+    return Moves((scale(aim.found, wanted),), (scale(aim.found, there),), at_once if aim.placebo else effect, same_pods=aim.placebo)
