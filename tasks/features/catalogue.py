@@ -14,7 +14,7 @@ from tasks.base.model import Ratio, Strict
 from tasks.base.shipped import shipped
 from tasks.base.yaml_source import read_source
 
-Role = Literal["service", "container", "node"]
+Role = Literal["service", "container", "pod", "node"]
 
 
 def _pattern(text: str) -> str:
@@ -89,6 +89,15 @@ class Share(Metric):
         return all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in self.part.items())
 
 
+class Quotient(Metric):
+    """The growth of one counter over that of another."""
+
+    kind: Literal["quotient"]
+    """Growth of `above` over growth of `source`, summed over the service's series; undefined when the latter did not grow."""
+    above: Annotated[str, Field(min_length=1)]
+    """Exposed name of the counter above."""
+
+
 class Mean(Metric):
     """Mean of what a histogram or summary observed."""
 
@@ -105,7 +114,7 @@ class Quantile(Metric):
     """Which quantile: .95 for the 95th percentile."""
 
 
-AnyMetric = Annotated[Gauge | Rate | Increase | Share | Mean | Quantile, Field(discriminator="kind")]
+AnyMetric = Annotated[Gauge | Rate | Increase | Share | Quotient | Mean | Quantile, Field(discriminator="kind")]
 
 
 class Catalogue(Strict):

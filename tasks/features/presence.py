@@ -28,9 +28,14 @@ from numpy.typing import NDArray
 from tasks.features.grid import OVERDUE, Grid
 from tasks.features.source import Series
 
-TARGET_LABELS = ("instance", "pod", "exported_pod")
-CONTAINER_LABELS = ("id", "name")
-"""A container that starts again in its pod is told apart by these, as cAdvisor gives them; elsewhere they mean other things."""
+TARGET_LABELS = ("instance", "pod", "exported_pod", "replica", "node")
+CONTAINER_LABELS = ("container", "id", "name")
+"""
+The containers of a pod are looked at each by itself. One that starts again in its pod is told apart by the latter two, as cAdvisor
+gives them; elsewhere they mean other things.
+"""
+PLACE_LABELS = frozenset({"instance", "replica", "node"})
+"""Labels of which a series has one whose label ``job`` says in which rhythm it was scraped."""
 EARLY = 0.1
 """Share of an interval by which a scrape may come before a target was due and still show that it has ended."""
 ROUNDING_S = 0.0005
@@ -52,10 +57,10 @@ class Owner:
 
     @classmethod
     def of(cls, series: Series, use: Use) -> Owner:
-        """The owner of *series*. A job of its own is only told of series that came from a Prometheus, which all have an instance."""
+        """The owner of *series*. A job counts where it is the scraper's word, as of all that came out of a cluster or a Prometheus."""
         labels = series.labels
         names = TARGET_LABELS + CONTAINER_LABELS if series.role == "container" else TARGET_LABELS
-        job = labels.get("job", "") if "instance" in labels else ""
+        job = "" if PLACE_LABELS.isdisjoint(labels) else labels.get("job", "")
         return cls(series.service, series.role, job, tuple(labels.get(name, "") for name in names), use)
 
     @property

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.features.catalogue import AnyMetric, Catalogue, Gauge, Mean, Quantile, Share
+from tasks.features.catalogue import AnyMetric, Catalogue, Gauge, Mean, Quantile, Quotient, Share
 from tasks.features.histograms import parse_edge
 from tasks.features.matrix import Column
 from tasks.features.source import Series
@@ -19,8 +19,8 @@ class Recipe:
     """
     How one column is made.
 
-    *ids* are all its series (of a mean: its counts), *part* those of the part (of a mean: its sums), *buckets* the
-    series of a histogram by upper edge, ascending.
+    *ids* are all its series (of a mean: its counts), *part* those of the part (of a mean: its sums; of a quotient: what is
+    above), *buckets* the series of a histogram by upper edge, ascending.
     """
 
     column: Column
@@ -77,9 +77,10 @@ def _of_service(
     ids = tuple(one.id for one in members)
     if isinstance(metric, Share):
         return Recipe(column, metric, ids, part=tuple(one.id for one in members if metric.in_part(one.labels)))
-    if isinstance(metric, Mean):
-        sums = [one for one in by_name.get(f"{source}_sum", ()) if one.service == service and metric.wants(one.role, one.labels)]
-        return Recipe(column, metric, ids, part=tuple(one.id for one in sums)) if sums else None
+    if isinstance(metric, Mean | Quotient):
+        name = metric.above if isinstance(metric, Quotient) else f"{source}_sum"
+        above = [one for one in by_name.get(name, ()) if one.service == service and metric.wants(one.role, one.labels)]
+        return Recipe(column, metric, ids, part=tuple(one.id for one in above)) if above else None
     if isinstance(metric, Quantile):
         buckets = shared_buckets(members)
         return Recipe(column, metric, (), buckets=buckets) if len(buckets) > 1 else None

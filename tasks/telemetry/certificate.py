@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.telemetry.gaps import Gap, gaps
+from tasks.telemetry.arrays import median
+from tasks.telemetry.gaps import Gap, gaps, missing_looks, tells_of_scrapes
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
 
@@ -51,30 +52,35 @@ class Certificate:
     """The same for the same samples, whatever their order; None where it was not made."""
     server: Mapping[str, Any] | None = None
     """What the server said of itself, how it was read, what it warned of; None where there is none."""
+    cadence: Mapping[str, Any] | None = None
+    """How often kubelets really looked at the containers, and what follows from it; None where they were not asked."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the gaps with times in ISO 8601, UTC."""
         return {**asdict(self), "gaps": [gap.to_json() for gap in self.gaps]}
 
 
-def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, span: tuple[float, float] | None = None) -> Certificate:
+def certify(
+    series: Sequence[Series], samples: Samples, *, interval_s: float | None, span: tuple[float, float] | None = None
+) -> Certificate:
     """
     Count what is there.
 
     Args:
         series: Series of the recording.
         samples: All its samples.
-        interval_s: Planned time between two scrapes of a target.
+        interval_s: Planned time between two scrapes of a target; None: each target's usual one.
         span: First and last wall time at which there should be samples; None: from the first to the last sample.
     """
-    ups = [one.id for one in series if one.name == "up" and not one.labels]
-    scraped = [one.id for one in series if one.name == "scrape_samples_scraped" and not one.labels]
+    ups, scraped, lasted = (_told(series, name) for name in ("up", "scrape_samples_scraped", DURATION))
     up = rows_of(samples, ups)
     if span is None and up.any():
         span = (float(samples.time_ms[up].min()) / 1000, float(samples.time_ms[up].max()) / 1000)
     inside = up & _within(samples, span) if span is not None else up
     holes = gaps(series, samples, interval_s=interval_s, span=span)
     missing = sum(gap.missing * (len(ups) if gap.target is None else 1) for gap in holes)
+    if interval_s is None and span is not None:
+        missing = missing_looks(series, samples, span=span)
     told = samples.value[rows_of(samples, scraped)]
     return Certificate(
         series=len(series),
@@ -83,20 +89,25 @@ def certify(series: Sequence[Series], samples: Samples, *, interval_s: float, sp
         scrapes_expected=int(np.count_nonzero(inside)) + missing,
         scrapes_found=int(np.count_nonzero(inside)),
         scrapes_failed=int(np.count_nonzero(samples.value[inside] == 0)),
-        samples_expected=int(told.sum()) + 3 * len(told),
+        samples_expected=int(told.sum()) + int(np.count_nonzero(rows_of(samples, [*ups, *scraped, *lasted]))),
         samples_found=len(samples.series),
         counter_resets=int(resets(series, samples).sum()),
         duplicates=samples.duplicates,
         out_of_order=samples.out_of_order,
         non_finite=int(np.count_nonzero(~np.isfinite(samples.value))),
         gaps=holes,
-        scrape_duration_s=durations(samples.value[rows_of(samples, [one.id for one in series if one.name == DURATION and not one.labels])]),
+        scrape_duration_s=durations(samples.value[rows_of(samples, lasted)]),
     )
+
+
+def _told(series: Sequence[Series], name: str) -> list[int]:
+    """Numbers of the series called *name* that scrapers told."""
+    return [one.id for one in series if one.name == name and tells_of_scrapes(one)]
 
 
 def durations(values: NDArray[np.float64]) -> tuple[float, float] | None:
     """Median and longest of the durations *values*."""
-    return (round(float(np.median(values)), 6), round(float(np.max(values)), 6)) if len(values) else None
+    return (round(median(values), 6), round(float(np.max(values)), 6)) if len(values) else None
 
 
 def counters(series: Sequence[Series]) -> NDArray[np.bool_]:

@@ -24,7 +24,16 @@ def sentences(certificate: Mapping[str, Any]) -> tuple[str, ...]:
         found.append(f"{told['own_stamps']:,} series bring their own time stamps: how many samples they should have nobody knows")
     for name, count in (told.get("left_out") or {}).items():
         found.append(f"native histogram {name} was not kept ({count} chunks)")
-    return (*found, *_server(told.get("server") or {}))
+    return (*found, *_cadence(told.get("cadence") or {}), *_server(told.get("server") or {}))
+
+
+def _cadence(cadence: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{job}: the kubelet looked at {one['containers']} containers every {one['median_gap_s']:g} s (median), 95 of 100 times after "
+        f"{one['p95_gap_s']:g} s or sooner; a rate window of {one['recommended_rate_window_s']:g} s or more is advised, and an onset is "
+        f"known to {one['onset_uncertainty_s']:g} s"
+        for job, one in cadence.items()
+    ]
 
 
 def _server(server: Mapping[str, Any]) -> list[str]:

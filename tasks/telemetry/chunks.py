@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from tasks.base.errors import LockedError, StorageError
 from tasks.base.files import storage_error
-from tasks.telemetry.columns import read_columns, read_series_file, write_samples, write_series
+from tasks.base.parquet import read_facts
+from tasks.telemetry.columns import DUPLICATES, LATE, read_columns, read_series_file, write_samples, write_series
 from tasks.telemetry.ledger import (
     ChunkEntry,
     append_entry,
@@ -107,7 +108,8 @@ class ChunkWriter:
         number = self.chunk + 1
         if batch.new_series:
             write_series(series_path(self.folder, number), batch.new_series)
-        write_samples(samples_path(self.folder, number), batch.series, batch.time_ms, batch.value)
+        facts = {DUPLICATES: str(batch.duplicates), LATE: str(batch.late)}
+        write_samples(samples_path(self.folder, number), batch.series, batch.time_ms, batch.value, facts)
         self.chunk, self._batch, self._unlisted = number, None, _entry(self.folder, number, batch)
         return self._list()
 
@@ -204,8 +206,17 @@ def recovered(folder: Path) -> int:
         series, time_ms, value = read_columns(samples_path(folder, newest))
         path = series_path(folder, newest)
         new = read_series_file(path) if path.exists() else ()
-        append_entry(folder, _entry(folder, newest, _Batch(series, time_ms, value, new, 0, 0)))
+        append_entry(folder, _entry(folder, newest, _Batch(series, time_ms, value, new, *_counted(samples_path(folder, newest)))))
     return newest
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    """How many samples were left out of the chunk at *path*, and how many came late, as it says itself; 0 where it does not."""
+    facts = read_facts(path)
+    try:
+        return int(facts.get(DUPLICATES, 0)), int(facts.get(LATE, 0))
+    except ValueError as error:
+        raise StorageError(f"{path} is not what was written: {error}", next_step="record into a new folder") from error
 
 
 def _entry(folder: Path, number: int, batch: _Batch) -> ChunkEntry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,14 +25,24 @@ SERIES = pa.schema(
 ENCODING = {"series": "DELTA_BINARY_PACKED", "time_ms": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
 
 
-def write_samples(path: Path, series: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+DUPLICATES, LATE = "chunk_duplicates", "chunk_late"
+"""What a chunk's metadata say of it: how many samples were left out of it, and how many in it came late; its rows do not show that."""
+
+
+def write_samples(
+    path: Path,
+    series: NDArray[np.int32],
+    time_ms: NDArray[np.int64],
+    value: NDArray[np.float64],
+    facts: Mapping[str, str] | None = None,
+) -> None:
     """
-    Write one chunk, atomically.
+    Write one chunk, atomically, with *facts* in its metadata.
 
     Raises:
         StorageError: No space is left; nothing is visible at *path*.
     """
-    table = pa.Table.from_arrays([to_arrow(series), to_arrow(time_ms), to_arrow(value)], schema=SAMPLES)
+    table = pa.Table.from_arrays([to_arrow(series), to_arrow(time_ms), to_arrow(value)], schema=SAMPLES.with_metadata(facts))
     write_table(path, table, column_encoding=ENCODING)
 
 

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.clock import iso
+from tasks.telemetry.arrays import distinct, median
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
 
 _SLACK = 1.5
+_PLACES = frozenset({"instance", "replica", "node"})
+"""Labels that tell one target of a job from another."""
 Hole = tuple[float, float, int]
 """Start and end in seconds, and how many looks are missing in between."""
 
@@ -54,7 +57,7 @@ class _Looks:
     @property
     def together(self) -> NDArray[np.int64]:
         """Their union."""
-        return self.alone[0] if len(self.alone) == 1 else np.unique(np.concatenate(self.alone))
+        return self.alone[0] if len(self.alone) == 1 else distinct(np.concatenate(self.alone))
 
     def interval_s(self, planned_s: float | None) -> float | None:
         """The planned distance of two looks, or the usual one; None where there are not two."""
@@ -63,7 +66,7 @@ class _Looks:
         steps = np.concatenate([np.diff(times) for times in self.alone])
         if not len(steps):
             return None
-        regular = steps[steps < _SLACK * np.median(steps)]  # their mean is exact where single looks come early or late
+        regular = steps[steps < _SLACK * median(steps)]  # their mean is exact where single looks come early or late
         return float(np.mean(regular)) / 1000
 
     def holes(self, interval_s: float, span: tuple[float, float]) -> list[Hole]:
@@ -89,7 +92,12 @@ class _Looks:
 
 def is_look(one: Series) -> bool:
     """Whether the series is the ``up`` of a scrape, a scraper's own or a Prometheus', and no metric that somebody exposes."""
-    return one.name == "up" and (not one.labels or {"job", "instance"} <= set(one.labels))
+    return one.name == "up" and tells_of_scrapes(one)
+
+
+def tells_of_scrapes(one: Series) -> bool:
+    """Whether a series with a name that scrapers use has the labels of one that a scraper told, and says of whom, if of several."""
+    return not one.labels or ("job" in one.labels and not _PLACES.isdisjoint(one.labels))
 
 
 def gaps(
@@ -109,7 +117,7 @@ def gaps(
         by its series ``up``.
     """
     looks = _looks(series, samples)
-    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(one.together for one in looks)]))
+    seen = distinct(np.concatenate([np.empty(0, np.int64), *(one.together for one in looks)]))
     intervals = [one.interval_s(interval_s) for one in looks]
     shortest_s = min((value for value in intervals if value is not None), default=interval_s)
     if span is None:

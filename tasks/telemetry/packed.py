@@ -40,50 +40,80 @@ ZSTD_LEVEL = 3
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
 DECIMALS = (0, 1, 2, 3, 4, 6)
 """Numbers of decimals that are tried."""
+POWERS = np.array([10.0**places for places in range(max(DECIMALS) + 1)])
 EXACT = float(2**53)
 """Whole numbers below it are doubles, so a quotient by a power of ten is the double nearest to the decimal."""
 PROBES = 8
 
 
 class PackedWriter:
-    """Collects one chunk in memory, compressed; nothing is on disk before :meth:`finish`."""
+    """
+    Writes one chunk, a row group at a time and compressed; by ``with``, which leaves nothing of one that was not finished.
 
-    def __init__(self) -> None:
+    Args:
+        path: The chunk, which has no name before :meth:`finish`; no file at all is made without a row.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.rows = 0
-        self._file = GroupWriter(PACKED, ENCODING, ZSTD_LEVEL)
+        self._path = path
+        self._file: GroupWriter | None = None
 
     def add(self, series: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> None:
-        """Add a row group: samples grouped by series, ascending in time."""
-        if not len(series):
-            return
-        runs = Runs.of(series)
-        like = runs.sharing(time_ms)
-        own = np.repeat(like == np.arange(len(like)), runs.lengths)
-        decimals = decimals_of(runs, value)
-        plain = decimals < 0
-        whole = np.where(plain, 0.0, value)
-        for places in np.unique(decimals[decimals > 0]).tolist():
-            chosen = decimals == places
-            whole[chosen] = np.rint(whole[chosen] * 10.0**places)
-        columns = [
-            to_arrow(series),
-            to_arrow(np.repeat(series[runs.starts[like]], runs.lengths), valid=~own),
-            to_arrow(runs.differences(time_ms), valid=own),
-        ]
-        columns.append(to_arrow(runs.differences(whole.astype(np.int64)), valid=~plain))
-        del whole
-        columns.append(to_arrow(runs.differences(value.view(np.int64)), valid=plain))
-        self._file.add([*columns, to_arrow(decimals)])
-        self.rows += len(series)
-
-    def finish(self, path: Path, facts: Mapping[str, str]) -> None:
         """
-        Put the chunk at *path*, atomically, with *facts* in its metadata.
+        Add a row group: samples grouped by series, ascending in time.
 
         Raises:
-            StorageError: No space is left; nothing is visible at *path*.
+            StorageError: No space is left.
         """
-        self._file.finish(path, facts)
+        if not len(series):
+            return
+        if self._file is None:
+            self._file = GroupWriter(self._path, PACKED, ENCODING, ZSTD_LEVEL)
+        self._file.settle()
+        self._file.add(_columns_of(series, time_ms, value))
+        self.rows += len(series)
+
+    def finish(self, facts: Mapping[str, str]) -> None:
+        """
+        Put the chunk at its path, atomically, with *facts* in its metadata.
+
+        Raises:
+            StorageError: No space is left; nothing is visible there.
+        """
+        if self._file is not None:
+            self._file.finish(facts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.__exit__(*error)
+
+
+def _columns_of(series: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> list[pa.Array]:
+    """The columns of a row group."""
+    runs = Runs.of(series)
+    like, decimals = runs.sharing(time_ms), decimals_of(runs, value)
+    own, plain = runs.spread(like == np.arange(len(like))), runs.spread(decimals < 0)
+    return [
+        to_arrow(series),
+        to_arrow(runs.spread(series[runs.starts[like]]), valid=~own),
+        to_arrow(runs.differences(time_ms), valid=own),
+        to_arrow(runs.differences(_wholes(runs, value, decimals)), valid=~plain),
+        to_arrow(runs.differences(value.view(np.int64)), valid=plain),
+        to_arrow(runs.spread(decimals)),
+    ]
+
+
+def _wholes(runs: Runs, value: NDArray[np.float64], decimals: NDArray[np.int8]) -> NDArray[np.int64]:
+    """The whole numbers that stand for each *value*; anything for series that have none."""
+    whole = runs.spread(np.where(decimals < 0, 0.0, POWERS[np.maximum(decimals, 0)]))
+    with np.errstate(invalid="ignore"):
+        np.multiply(whole, value, out=whole)
+        found: NDArray[np.int64] = np.rint(whole, out=whole).astype(np.int64)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +131,19 @@ class Runs:
         starts = np.flatnonzero(np.concatenate([[True], series[1:] != series[:-1]]))
         return cls(starts, np.diff(starts, append=len(series)))
 
+    def spread(self, each: NDArray[Any]) -> NDArray[Any]:
+        """``(n,)`` of ``(k,)``: what is true of a run, for all its samples."""
+        return np.repeat(each, self.lengths)
+
     def differences(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each number less the one before it in its run, so that small ones of either sign are small."""
         steps = np.empty_like(numbers)
-        steps[0] = 0
         np.subtract(numbers[1:], numbers[:-1], out=steps[1:])
         steps[self.starts] = numbers[self.starts]
-        return (steps << 1) ^ (steps >> 63)
+        signs = steps >> 63
+        np.left_shift(steps, 1, out=steps)
+        np.bitwise_xor(steps, signs, out=steps)
+        return steps
 
     def added_up(self, folded: NDArray[np.int64]) -> NDArray[np.int64]:
         """What :meth:`differences` was given."""
@@ -119,32 +155,24 @@ class Runs:
 
     def sharing(self, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each run ``(k,)`` the first one that has the same times: itself, where no earlier one has."""
-        mixed = (time_ms ^ (time_ms >> 7)) * np.int64(0x2545F4914F6CDD1D)  # wraps; what it says is verified below
-        token = np.add.reduceat(mixed, self.starts)
-        _, first, group = np.unique(np.stack([token, self.lengths]), axis=1, return_index=True, return_inverse=True)
-        like = first[group.ravel()]
-        shared = np.flatnonzero(like != np.arange(len(like)))
-        if len(shared):
-            lengths = self.lengths[shared]
-            equal = time_ms[_rows(self.starts[shared], lengths)] == time_ms[_rows(self.starts[like[shared]], lengths)]
-            false = ~np.logical_and.reduceat(equal, np.cumsum(lengths) - lengths)
-            like[shared[false]] = shared[false]
-        return np.asarray(like, np.int64)
+        first: dict[bytes, int] = {}
+        bounds = zip(self.starts.tolist(), (self.starts + self.lengths).tolist(), strict=True)
+        return np.array([first.setdefault(time_ms[start:end].tobytes(), run) for run, (start, end) in enumerate(bounds)], np.int64)
 
 
 def decimals_of(runs: Runs, value: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Decimals ``(n,)`` with which whole numbers give each series' *value* back; -1 where none do."""
+    """Decimals ``(k,)`` with which whole numbers give each series' *value* back; -1 where none do."""
     decimals = np.full(len(runs.starts), -1, np.int8)
     guess = _guessed(value, runs.starts, runs.starts + runs.lengths)
     for places in DECIMALS:
         chosen = np.flatnonzero(guess == places)
         if not len(chosen):
             continue
-        lengths = runs.lengths[chosen]
-        same = _is_decimal(value[_rows(runs.starts[chosen], lengths)], places)
+        starts, lengths = runs.starts[chosen], runs.lengths[chosen]
+        same = _is_decimal(value if len(chosen) == len(guess) else value[_rows(starts, lengths)], places)
         exact = np.logical_and.reduceat(same, np.cumsum(lengths) - lengths)
         decimals[chosen[exact]] = places
-    return np.repeat(decimals, runs.lengths)
+    return decimals
 
 
 def _guessed(value: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -162,11 +190,11 @@ def _guessed(value: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArra
 def _is_decimal(value: NDArray[np.float64], places: int) -> NDArray[np.bool_]:
     """Where *value* is a whole number of 10**-places to the last bit; -0.0, NaN and infinities never are."""
     with np.errstate(invalid="ignore", over="ignore"):
-        whole = np.rint(value * 10.0**places)
+        whole = np.rint(value * POWERS[places])
         fits = np.abs(whole) < EXACT
         back = np.where(fits, whole, 0.0)
         if places:
-            back /= 10.0**places
+            back /= POWERS[places]
     return np.asarray(fits & ((back + 0.0).view(np.int64) == value.view(np.int64)))
 
 
@@ -205,8 +233,7 @@ def _group(batch: pa.RecordBatch) -> Columns:
     runs = Runs.of(series)
     value = runs.added_up(np.where(plain, bits, 0)).view(np.float64)
     if not plain.all():
-        powers = 10.0 ** np.arange(max(DECIMALS) + 1)
-        value = np.where(plain, value, runs.added_up(np.where(plain, 0, whole)) / powers[np.maximum(decimals, 0)])
+        value = np.where(plain, value, runs.added_up(np.where(plain, 0, whole)) / POWERS[np.maximum(decimals, 0)])
     like, shares = _filled(batch.column("like"), np.int32)
     if not np.array_equal(shares, ~own):
         raise ValueError("a sample has no time, or two")

@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tasks.base.errors import DocumentError
+from tasks.telemetry.prometheus.access import address_problems
 from tasks.telemetry.series import ROLES, Role
 
 PORTS = {"http": 80, "https": 443}
@@ -62,6 +63,39 @@ def address_of(url: str, hosts: Collection[str] = ()) -> Address:
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Address(parts.scheme, host, port or PORTS[parts.scheme], path, loopback)
+
+
+def api_server(url: str) -> Address:
+    """
+    The API server of a cluster at *url*, as a kubeconfig names it: the one server that is asked though it is elsewhere.
+
+    Args:
+        url: ``https``, or ``http`` on loopback (``kubectl proxy``); a path is what its own paths come after.
+
+    Raises:
+        DocumentError: It is no such address, or one of those that are never asked.
+    """
+    if problems := address_problems(url):
+        raise DocumentError("; ".join(problems), next_step="mend the server's address in the kubeconfig")
+    address = address_of(url, hosts=(urlsplit(url).hostname or "",))
+    if address.scheme == "http" and not address.loopback:
+        raise DocumentError(f"the API server {url!r} is asked over plain http, where anybody may listen", next_step="use its https address")
+    return address
+
+
+def below(server: Address, path: str) -> str:
+    """
+    The path of a request for *path* to the API server: never to another one, and nowhere else than it says.
+
+    Raises:
+        DocumentError: *path* climbs, has another server, a fragment or a control character in it.
+    """
+    plain = unquote(path.partition("?")[0])
+    letters = all(32 < ord(letter) < 127 for letter in path) and "#" not in path and "\\" not in plain
+    steps = plain.split("/")
+    if not letters or not path.startswith("/") or path.startswith("//") or ".." in steps or "." in steps:
+        raise DocumentError(f"{path!r} is not a path of an API server")
+    return server.path.partition("?")[0].rstrip("/") + path
 
 
 def _is_loopback(host: str) -> bool:

@@ -77,6 +77,14 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Trickle:
+    """Pass on so many bytes of the reply, its head counted in, and then one byte at a time, so that the client never waits long."""
+
+    after_bytes: int
+    every_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class Delay:
     """Ask the server so much later."""
 
@@ -101,7 +109,7 @@ class Rewrite:
     """Change what the server says uncompressed, and say it so; False: change the bytes as they would have been passed on."""
 
 
-Act = Pass | Cut | Stall | Delay | Answer | Rewrite
+Act = Pass | Cut | Stall | Trickle | Delay | Answer | Rewrite
 Plan = Callable[[Seen], Act]
 PASS = Pass()
 _JSON = ("Content-Type", "application/json")
@@ -194,6 +202,8 @@ class _Tap:
     connection: socket.socket
     left: int | None = None
     """None: no limit."""
+    drop_s: float | None = None
+    """Behind the limit a byte this often; None: nothing."""
 
     def write(self, data: bytes) -> None:
         """
@@ -202,6 +212,9 @@ class _Tap:
         Raises:
             _Ended: The limit is reached.
         """
+        if self.drop_s is not None:
+            self._drop(data)
+            return
         part = data if self.left is None else data[: self.left]
         self.connection.sendall(part)
         self.proxy._count(len(part))
@@ -209,6 +222,16 @@ class _Tap:
             self.left -= len(part)
             if self.left <= 0:
                 raise _Ended
+
+    def _drop(self, data: bytes) -> None:
+        """Send what is before the limit at once, and the rest in drops."""
+        at_once, self.left = data[: self.left], max(0, (self.left or 0) - len(data))
+        self.connection.sendall(at_once)
+        for place in range(len(at_once), len(data)):
+            if self.proxy._stopping.wait(self.drop_s):
+                raise _Ended
+            self.connection.sendall(data[place : place + 1])
+        self.proxy._count(len(data))
 
 
 @dataclass
@@ -294,10 +317,10 @@ class CuttingProxy:
     def _act(self, seen: Seen, client: socket.socket) -> bool:
         """Do to *seen* what the plan says; whether the connection goes on."""
         act = self.plan(seen)
-        limit = act.after_bytes if isinstance(act, Cut | Stall) else None
-        tap = _Tap(self, client, limit)
+        limit = act.after_bytes if isinstance(act, Cut | Stall | Trickle) else None
+        tap = _Tap(self, client, limit, act.every_s if isinstance(act, Trickle) else None)
         try:
-            if limit == 0:
+            if limit == 0 and isinstance(act, Cut | Stall):
                 raise _Ended
             if isinstance(act, Delay) and self._stopping.wait(act.delay_s):
                 raise _Ended

@@ -26,10 +26,12 @@ Program = Literal["tidegauge", "tail"]
 PROGRAMS: tuple[Program, ...] = ("tidegauge", "tail")
 IMPORTED_LATE = (
     "flows.importing",
-    *(f"tasks.telemetry.prometheus.{name}" for name in ("frames", "range_json", "selectors", "streamed", "wire")),
+    *(f"tasks.telemetry.prometheus.{name}" for name in ("export", "frames", "range_json", "selectors", "streamed", "wire")),
     "stamina",
 )
 """What a program imports only when it needs it; here no child has to."""
+WINDOW_MS = 300_000
+"""The first window of an import is that short here, so that a kill meets one of several."""
 STEPS = ("fsync", "rename", "replace", "write", "unlink", "ftruncate", "mkdir", "rmdir")
 """Calls that change what is on the disk; what is written in between is in a file that has no name yet."""
 
@@ -149,6 +151,7 @@ def serve() -> None:
         _main_of(program)
     for late in IMPORTED_LATE:
         importlib.import_module(late)
+    sys.modules["tasks.telemetry.prometheus.export"].FIRST_MS = WINDOW_MS  # type: ignore[attr-defined]
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)

@@ -17,6 +17,7 @@ from tests.prometheus.cutting_proxy import (
     CuttingProxy,
     Delay,
     Stall,
+    Trickle,
     always,
     api_error,
     api_success,
@@ -157,6 +158,18 @@ def test_a_stalled_reply_stays_open(proxy):
 
     assert (len(first[0]), first[1]) == (200, "open")
     assert (len(second[0]), second[1]) == (200, "RST")
+
+
+@pytest.mark.parametrize("after_bytes", [0, 100, 10**9])
+def test_a_trickling_reply_is_whole_in_the_end(proxy, client, after_bytes):
+    """A byte at a time from the head on, from the body on, or never."""
+    path, begun_s = "/api/v1/status/buildinfo", time.monotonic()
+    whole = asked(client, path)[1]
+    proxy.plan = always(Trickle(after_bytes, every_s=0.001))
+    reply, body = asked(client, path)
+
+    assert (reply.status, body) == (200, whole)
+    assert (time.monotonic() - begun_s > 0.001 * (len(body) - 100)) or after_bytes == 10**9
 
 
 def test_a_delayed_reply_is_whole(proxy, client, server):

@@ -124,14 +124,16 @@ def test_one_writer_a_folder(writer: ChunkWriter) -> None:
 
 
 def test_a_new_writer_clears_up_after_a_killed_one(folder: Path) -> None:
-    """Temporary files, series of a chunk that never came, and half a ledger line go; the chunk without its line gets it."""
+    """Temporary files, series of a chunk that never came, and half a ledger line go; the chunk without its line gets it, as it was."""
     writer = ChunkWriter(folder)
     first = writer.table.number("service", "s", "first", {})
-    for moment in (0, 1):
-        writer.add(T0 + moment, [first], [1.0])
+    for moments in ([0], [1, 0, 1]):  # of the second two are there already, and one comes late
+        for moment in moments:
+            writer.add(T0 + moment, [first], [1.0])
         writer.flush()
     writer.close()
     lines = ledger_path(folder).read_text().splitlines(keepends=True)
+    assert (read_ledger(folder)[1].duplicates, read_ledger(folder)[1].late) == (2, 1)
     ledger_path(folder).write_text(lines[0] + lines[1][:40])
     (folder / "samples" / ".000003.parquet.0a0a0a0a.tmp").write_bytes(b"half")
     series_path(folder, 3).write_bytes(series_path(folder, 1).read_bytes())

@@ -21,7 +21,7 @@ PAGE = 'a_total{x="1"} 5\nb 2.5\n'
 
 def scraper(url: str, table: SeriesTable | None = None, *, role: str = "service", limit: int = 10_000) -> TargetScraper:
     target = Target("orders", role, url)  # type: ignore[arg-type]
-    return TargetScraper(target, address_of(url), SeriesTable() if table is None else table, body_limit_bytes=limit, clock=SystemClock())
+    return TargetScraper.at(target, address_of(url), SeriesTable() if table is None else table, body_limit_bytes=limit, clock=SystemClock())
 
 
 def scrape(one: TargetScraper, *, times: int = 1, timeout_s: float = 1.0) -> list[Scrape | None]:

@@ -7,21 +7,63 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from tasks.base.errors import CredentialsError, DocumentError
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,80}")
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_SECRET = re.compile("auth|token|key|secret|passw|credential|cookie|session", re.IGNORECASE)
+"""What stands in the name of a header whose value opens doors: such a value is never kept, so it must not be in a document."""
 _FRAMING = frozenset({"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "transfer-encoding"})
 """Headers that say how a request is sent and what is understood of the reply: never the user's to choose."""
 METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SERVICE = re.compile(
+    r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/((?:https:)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9](?:[a-z0-9-]{0,14}))"
+)
+"""``NAMESPACE/[https:]NAME:PORT``."""
+
+
+class ApiConnection(Protocol):
+    """How the API server of a cluster is reached; secrets by name of a file."""
+
+    @property
+    def server(self) -> str:
+        """Its address."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """Authority of its certificate."""
+
+    @property
+    def cert_file(self) -> str | None:
+        """Certificate that we come with."""
+
+    @property
+    def key_file(self) -> str | None:
+        """Its key."""
+
+    @property
+    def token_file(self) -> str | None:
+        """Holds a bearer token."""
+
+    @property
+    def tls_server_name(self) -> str | None:
+        """Name in its certificate, where it is not the host."""
+
+    @property
+    def proxy(self) -> str | None:
+        """An HTTP proxy on the way."""
+
+    @property
+    def verify(self) -> bool:
+        """Whether its certificate is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +72,7 @@ class Access:
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every request; what is secret belongs into the token."""
+    """Sent with every request; what is secret belongs into *header_env* or the token."""
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -38,15 +80,32 @@ class Access:
     """Name of the environment variable that holds a bearer token."""
     token_file: str | None = None
     """File that holds a bearer token; read anew for each request, since it is rotated in clusters."""
+    tls_server_name: str | None = None
+    """Name in the server's certificate, where it is not the host."""
+    proxy: str | None = None
+    """Address of an HTTP proxy through which an https server is reached."""
+    verify: bool = True
+    """Whether the server's certificate is checked."""
+    header_env: Mapping[str, str] = field(default_factory=dict)
+    """Headers whose value is secret, each with the name of the environment variable that holds it; read anew for each request."""
 
     def problems(self) -> tuple[str, ...]:
         """Everything that is wrong with it, a sentence each; no name is looked up and no file opened."""
         found = list(address_problems(self.url))
-        found += [f"header {name!r} is not a header's name" for name in self.headers if not _HEADER.fullmatch(name)]
+        named = (*self.headers, *self.header_env)
+        found += [f"header {name!r} is not a header's name" for name in named if not _HEADER.fullmatch(name)]
         found += [
-            f"header {name!r} carries a secret: use token_env or token_file" for name in self.headers if name.lower() in _SECRET_HEADERS
+            f"header {name!r} carries a secret: name the variable that holds it in header_env, or a bearer token by token_env or token_file"
+            for name in self.headers
+            if _SECRET.search(name)
         ]
-        found += [f"header {name!r} is set by the reader itself" for name in self.headers if name.lower() in _FRAMING]
+        found += [f"header {name!r} is set by the reader itself" for name in named if name.lower() in _FRAMING]
+        found += [f"header {name!r} is given twice" for name in self._given_twice()]
+        found += [
+            f"the value of header {name!r} should be the name of a variable"
+            for name, variable in self.header_env.items()
+            if not _VARIABLE.fullmatch(variable)
+        ]
         found += [
             f"the value of header {name!r} has a control character, or one beyond ASCII"
             for name, value in self.headers.items()
@@ -56,14 +115,43 @@ class Access:
             found.append("token_env and token_file are both given; one is enough")
         if (self.cert_file is None) != (self.key_file is None):
             found.append("cert_file and key_file belong together")
+        if self.proxy is not None:
+            found += [f"the proxy: {problem}" for problem in address_problems(self.proxy)]
         parts = urlsplit(self.url) if not found else None
-        if parts is not None and parts.scheme == "http" and self._has_token and not is_loopback(parts.hostname or ""):
-            found.append("a token would go over plain http to another machine: use https")
+        if parts is not None and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            secrets = ["a token"] if self._has_token else []
+            secrets += [f"header {name!r}" for name in self.header_env]
+            found += [f"{secret} would go over plain http to another machine: use https" for secret in secrets]
         return tuple(found)
 
     @property
     def _has_token(self) -> bool:
         return bool(self.token_env or self.token_file)
+
+    def _given_twice(self) -> tuple[str, ...]:
+        """Names that the request would have more than once; letters' case does not matter."""
+        names = [name.lower() for name in (*self.headers, *self.header_env, *(("authorization",) if self._has_token else ()))]
+        return tuple(name for name in self.header_env if names.count(name.lower()) > 1)
+
+    def secret_headers(self) -> dict[str, str]:
+        """
+        The headers that hold secrets: those of *header_env*, and the bearer token; for one request, and never to be kept.
+
+        Raises:
+            CredentialsError: One was named and is not there.
+        """
+        found = {}
+        for name, variable in self.header_env.items():
+            value = os.environ.get(variable, "")
+            if not value or not value.isprintable() or not value.isascii():
+                raise CredentialsError(
+                    f"the environment variable {variable} holds no value for the header {name}",
+                    next_step="put it there, then run the same command again",
+                )
+            found[name] = value
+        if (token := self.token()) is not None:
+            found["Authorization"] = f"Bearer {token}"
+        return found
 
     def token(self) -> str | None:
         """
@@ -85,10 +173,32 @@ class Access:
             raise CredentialsError(f"{place} holds no token", next_step="put a bearer token there, then run the same command again")
         return value
 
+    @classmethod
+    def of(cls, connection: ApiConnection, service: str | None = None, **further: Any) -> Self:
+        """
+        The API server of *connection*, or a *service*, ``NAMESPACE/[https:]NAME:PORT``, behind its proxy.
+
+        Args:
+            connection: The API server; its login is used.
+            service: What is asked behind it; None: itself.
+            further: Other fields: headers.
+
+        Raises:
+            DocumentError: *service* is not of that form.
+        """
+        path = ""
+        if service is not None:
+            found = _SERVICE.fullmatch(service)
+            if found is None:
+                raise DocumentError(f"{service!r} is not a service", next_step="name it as NAMESPACE/NAME:PORT: monitoring/prometheus:9090")
+            path = f"/api/v1/namespaces/{found[1]}/services/{found[2]}/proxy"
+        login = ("ca_file", "cert_file", "key_file", "token_file", "tls_server_name", "proxy", "verify")
+        return cls(url=connection.server.rstrip("/") + path, **{name: getattr(connection, name) for name in login}, **further)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object; nothing secret is in it."""
-        names = ("url", "ca_file", "cert_file", "key_file", "token_env", "token_file")
-        return {**{name: getattr(self, name) for name in names}, "headers": dict(self.headers)}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**plain, "headers": dict(self.headers), "header_env": dict(self.header_env)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -160,6 +270,11 @@ def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.
     """The IPv4 address that an IPv6 address leads to: mapped, by 6to4, or by a translator (NAT64); else itself."""
     translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
     return address.ipv4_mapped or address.sixtofour or translated or address
+
+
+def is_service(text: str) -> bool:
+    """Whether *text* names a service in a cluster: ``NAMESPACE/[https:]NAME:PORT``."""
+    return _SERVICE.fullmatch(text) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -10,8 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -19,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
 from tasks.telemetry.prometheus.access import Access, forbidden, is_loopback
+from tasks.telemetry.tls import tls_context
 
 PIECE_BYTES = 1 << 18
 ERROR_BYTES = 4096
@@ -109,7 +109,7 @@ class DirectAdapter:
         self._access = access
         self._host = parts.hostname or ""
         self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=2, ssl_context=_context(access) if parts.scheme == "https" else None)
+        self._pool = _pool(access, tls=parts.scheme == "https")
 
     @property
     def name(self) -> str:
@@ -118,7 +118,8 @@ class DirectAdapter:
 
     def send(self, request: Request) -> Reply:
         """See :meth:`Adapter.send`."""
-        self._refuse_metadata()
+        if self._access.proxy is None:
+            self._refuse_metadata()
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {"User-Agent": "tidegauge", "Accept-Encoding": "identity", **self._access.headers, **request.headers}
         if (token := self._access.token()) is not None:
@@ -167,6 +168,15 @@ class DirectAdapter:
                 f"{self.name} does not take our certificate: {_said(error)}", next_step="name a valid one with cert_file and key_file"
             )
         return Unreachable(f"{self.name}: {_said(error)}")
+
+
+def _pool(access: Access, *, tls: bool) -> urllib3.PoolManager:
+    """What keeps the connections."""
+    settings: dict[str, Any] = {"num_pools": 1, "maxsize": 2}
+    if tls:
+        settings |= {"ssl_context": tls_context(access), "server_hostname": access.tls_server_name}
+        settings |= {} if access.verify else {"cert_reqs": "CERT_NONE"}
+    return urllib3.PoolManager(**settings) if access.proxy is None else urllib3.ProxyManager(access.proxy, **settings)
 
 
 def _says_its_length(reply: Reply) -> bool:
@@ -218,13 +228,3 @@ def _seconds(text: str | None) -> float | None:
 def _said(error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
     return str(getattr(cause, "strerror", None) or cause)[:200]
-
-
-def _context(access: Access) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=None if access.ca_file is None else str(Path(access.ca_file).expanduser()))
-        if access.cert_file is not None and access.key_file is not None:
-            context.load_cert_chain(Path(access.cert_file).expanduser(), Path(access.key_file).expanduser())
-    except (OSError, ssl.SSLError) as error:
-        raise CredentialsError(f"a certificate cannot be read: {error}", next_step="mend ca_file, cert_file or key_file") from error
-    return context

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.telemetry.arrays import among, median
 from tasks.telemetry.certificate import DURATION, Certificate, counters, durations, rows_of
 from tasks.telemetry.gaps import Gap, gaps, is_look, missing_looks
 from tasks.telemetry.prometheus.tally import PERIOD_MS, Tally
@@ -66,7 +67,8 @@ def empty_periods(tally: Tally, span: tuple[float, float]) -> tuple[Gap, ...]:
     A part of a period at the span's edge says nothing, unless it is all of the span: a scrape need not have been due in it.
     """
     first, last = (int(moment_s * 1000) // PERIOD_MS for moment_s in span)
-    empty = np.setdiff1d(np.arange(first, last + 1), tally.periods)
+    periods = np.arange(first, last + 1)
+    empty = periods[~among(periods, tally.periods)]
     starts = empty[np.concatenate([[True], np.diff(empty) > 1])] if len(empty) else empty
     ends = empty[np.concatenate([np.diff(empty) > 1, [True]])] if len(empty) else empty
     found = []
@@ -91,7 +93,7 @@ def usual_interval_s(tally: Tally) -> float | None:
     rows = rows_of(about, ups)
     series, time_ms = about.series[rows], about.time_ms[rows]
     steps = np.diff(time_ms)[series[1:] == series[:-1]]
-    return float(np.median(steps)) / 1000 if len(steps) else None
+    return median(steps) / 1000 if len(steps) else None
 
 
 def _expected(tally: Tally, series: Sequence[Series], ups: Sequence[Series], about: Samples) -> tuple[int, int]:
@@ -102,7 +104,7 @@ def _expected(tally: Tally, series: Sequence[Series], ups: Sequence[Series], abo
     for target, numbers in members.items():
         ids = np.array([number for number in numbers if tally.count[number]], np.int64)
         every, good = looks.get(target, (np.empty(0, np.int64), np.empty(0, np.int64)))
-        on_time = np.isin(tally.first_ms[ids], every) & np.isin(tally.last_ms[ids], every)
+        on_time = among(tally.first_ms[ids], every) & among(tally.last_ms[ids], every)
         told = np.searchsorted(good, tally.last_ms[ids], side="right") - np.searchsorted(good, tally.first_ms[ids], side="left")
         expected += int(np.where(on_time, np.maximum(told, tally.count[ids]), tally.count[ids]).sum())
         own += int(np.count_nonzero(~on_time))

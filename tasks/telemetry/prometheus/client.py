@@ -124,8 +124,8 @@ class Client:
             if len(body) > SMALL_BYTES:
                 reply.close()
                 raise ServerRefused("too_long", f"a reply of more than {SMALL_BYTES >> 20} MB")
-        if reply.status >= 400 and not body.lstrip().startswith(b"{"):  # not the API's words, but somebody's on the way
-            raise ServerRefused(f"status {reply.status}", body[:500].decode("utf-8", "replace").strip())
+        if reply.status >= 400:
+            raise _refusal(reply.status, body)
         return body
 
     def _send(self, request: Request) -> Reply:
@@ -234,13 +234,41 @@ class Client:
             reply.close()
 
     def _range_json(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
-        from tasks.telemetry.prometheus.range_json import batch_of
+        yield self.read_json(self.ask_json(matchers, start_ms, end_ms), start_ms, end_ms)
+
+    def ask_json(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> bytearray:
+        """
+        The reply to a range selector over [*start_ms*, *end_ms*], for :meth:`read_json`; may be called in another thread.
+
+        Raises:
+            ServerRefused, Unreachable: See there.
+        """
         from tasks.telemetry.prometheus.selectors import window_query
 
         query, at = window_query(tuple(matchers), start_ms, end_ms)
-        answer = batch_of(self._body(Request("/api/v1/query", {"query": query, "time": at}, timeout_s=self.timeout_s)), start_ms, end_ms)
+        return self._body(Request("/api/v1/query", {"query": query, "time": at}, timeout_s=self.timeout_s))
+
+    def read_json(self, body: bytearray, start_ms: int, end_ms: int) -> Batch:
+        """
+        The samples in a reply to :meth:`ask_json`.
+
+        Raises:
+            ServerRefused, MalformedReply: It holds something else.
+        """
+        from tasks.telemetry.prometheus.range_json import batch_of
+
+        answer = batch_of(body, start_ms, end_ms)
         self.warn(answer.warnings)
-        yield answer.batch
+        return answer.batch
+
+
+def _refusal(status: int, body: bytearray) -> ServerRefused:
+    """What the API said, or somebody on the way to it, with an error's *status*."""
+    try:
+        value = json.loads(body)
+        return ServerRefused(str(value["errorType"]), str(value.get("error", ""))[:500])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ServerRefused(f"status {status}", body[:500].decode("utf-8", "replace").strip())
 
 
 def _number(value: Any, *path: str | int) -> float:

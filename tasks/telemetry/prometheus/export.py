@@ -12,14 +12,16 @@ from tasks.telemetry.prometheus.adapter import Unreachable
 from tasks.telemetry.prometheus.batch import Batch
 from tasks.telemetry.prometheus.client import Client, ServerFacts
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
+from tasks.telemetry.prometheus.pieces import Pieces
 from tasks.telemetry.prometheus.selectors import Matcher
 from tasks.telemetry.prometheus.writer import WindowWriter
 
 SCRAPES = (Matcher("__name__", "=~", "up|scrape_duration_seconds|scrape_samples_scraped|scrape_samples_post_metric_relabeling"),)
 """Always asked for: gaps are found by them."""
-SAMPLES_AT_ONCE = {"remote-read": 2_000_000, "range-json": 400_000}
-"""About as many samples are asked for in one window: what bounds the memory of a long export."""
-FIRST_MS, LONGEST_MS, GROWTH = 300_000, 86_400_000, 8
+SAMPLES_AT_ONCE = 5_000_000
+"""About as many samples are in one window: what has to be asked for again after a kill, or a reply that broke off."""
+FIRST_MS, LONGEST_MS, GROWTH = 21_600_000, 86_400_000, 8
+"""Each window costs the server some of its work again for each series, so that a history of hours is best one."""
 PASSING = frozenset({"timeout", "canceled", "unavailable", "internal"})
 """Kinds of refusals that another try may not meet."""
 WAIT_S = (0.2, 15.0)
@@ -42,15 +44,20 @@ class Export:
     told: Callable[[str], None] = lambda _: None
     retries: int = 0
     last_error: str | None = None
-    halved: int = 0
-    """Windows that a server would not give in one piece."""
     _groups: tuple[tuple[Matcher, ...], ...] = field(init=False)
+    _pieces: Pieces = field(init=False)
 
     def __post_init__(self) -> None:
         """Put what gaps are found by behind what was asked for."""
         self._groups = (*(tuple(one) for one in self.selectors), SCRAPES)
+        self._pieces = Pieces(self.client)
 
-    def span(self, start_ms: int, end_ms: int, done: Callable[[int, int], None] = lambda _, __: None) -> None:
+    @property
+    def halved(self) -> int:
+        """Pieces that a server would not give at once."""
+        return self._pieces.halved
+
+    def span(self, start_ms: int, end_ms: int, done: Callable[[int, int], None] = lambda _, __: None, expected: int | None = None) -> None:
         """
         Bring [*start_ms*, *end_ms*], or what of it is not there yet.
 
@@ -58,19 +65,22 @@ class Export:
             start_ms: First moment.
             end_ms: Last moment, inclusive.
             done: Called after each window with its end and its number of samples.
+            expected: How many samples there are at most, about; None: nobody knows.
 
         Raises:
             PreflightError: The server could not be asked for *give_up_s*; what was finished is kept.
             StorageError: No space is left.
         """
         begin, length = start_ms, FIRST_MS
+        if expected:
+            length = max(1000, min(length, (end_ms - start_ms) * SAMPLES_AT_ONCE // expected))
         if self.writer.until_ms is not None:
             begin = max(begin, self.writer.until_ms + 1)
         while begin <= end_ms:
             end = min(end_ms, begin + length - 1)
             rows = self.window(begin, end)
             done(end, rows)
-            wished = SAMPLES_AT_ONCE[self.facts.way] / max(1, rows)
+            wished = SAMPLES_AT_ONCE / max(1, rows)
             length = min(LONGEST_MS, max(1000, int(length * min(GROWTH, wished))))
             begin = end + 1
 
@@ -81,15 +91,11 @@ class Export:
         Raises:
             PreflightError: See :meth:`span`.
         """
-        import stamina
-
-        stamina.instrumentation.set_on_retry_hooks(())  # retries are counted and told here, not logged
-        low_s, high_s = WAIT_S
-        attempts = stamina.retry_context(on=self._again, attempts=None, timeout=self.give_up_s, wait_initial=low_s, wait_max=high_s)
         try:
-            for attempt in attempts:
-                with attempt:
-                    return self.writer.write((self._samples(group, start_ms, end_ms) for group in self._groups), end_ms)
+            try:
+                return self._window(start_ms, end_ms)
+            except (Unreachable, MalformedReply, ServerRefused) as error:
+                return self._patiently(start_ms, end_ms, error)
         except (Unreachable, MalformedReply) as error:
             raise PreflightError(
                 f"{self.client.adapter.name} could not be asked for {self.give_up_s:g} s: {error}",
@@ -97,6 +103,22 @@ class Export:
             ) from error
         except ServerRefused as error:
             raise PreflightError(f"{self.client.adapter.name} refuses: {error}", next_step="mend the selector, or ask for less") from error
+
+    def _window(self, start_ms: int, end_ms: int) -> int:
+        return self.writer.write((self._samples(group, start_ms, end_ms) for group in self._groups), end_ms)
+
+    def _patiently(self, start_ms: int, end_ms: int, failed: Exception) -> int:
+        """Bring a window of which the first try *failed*; only then is imported what knows how to wait."""
+        import stamina
+
+        stamina.instrumentation.set_on_retry_hooks(())  # retries are counted and told here, not logged
+        low_s, high_s = WAIT_S
+        attempts = stamina.retry_context(on=self._again, attempts=None, timeout=self.give_up_s, wait_initial=low_s, wait_max=high_s)
+        for attempt in attempts:
+            with attempt:
+                if attempt.num == 1:
+                    raise failed
+                return self._window(start_ms, end_ms)
         raise AssertionError("a retry loop ends by a return or an error")
 
     def _again(self, error: Exception) -> bool | float | dt.timedelta:
@@ -111,21 +133,8 @@ class Export:
 
     def _samples(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
         if self.facts.way == "remote-read":
-            yield from self.client.samples("remote-read", matchers, start_ms, end_ms)
-            return
-        try:
-            whole = list(self.client.samples("range-json", matchers, start_ms, end_ms))
-        except ServerRefused as error:
-            if end_ms <= start_ms or not (error.kind == "too_long" or "too many samples" in error.said):
-                raise
-            whole = None
-        if whole is not None:
-            yield from whole
-            return
-        self.halved += 1
-        middle = (start_ms + end_ms) // 2
-        yield from self._samples(matchers, start_ms, middle)
-        yield from self._samples(matchers, middle + 1, end_ms)
+            return self.client.samples("remote-read", matchers, start_ms, end_ms)
+        return self._pieces.samples(matchers, start_ms, end_ms)
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest says of the way in."""

@@ -47,7 +47,7 @@ def about(labels: Labels, service_labels: Sequence[str] = SERVICE_LABELS) -> tup
     name = named.get("__name__", "")
     role = _role(named, name)
     if told := named.get(SERVICE_LABEL):
-        return role, (named.get("container") or told) if role == "container" else told
+        return role, (named.get("container") or told) if role == "container" and not named.get("pod") else told
     if role == "node":
         return role, "node"
     if role in ("container", "pod"):
@@ -74,12 +74,19 @@ def _role(named: Mapping[str, str], name: str) -> Role:
 
 
 def _contained(named: Mapping[str, str]) -> str:
-    """The container's name; what is about a whole pod or deployment goes to its workload."""
+    """
+    The workload of the pod: containers of several workloads are called alike (``mongo``), and sidecars are part of theirs.
+
+    Without a pod, the container's name; what is about a whole deployment goes to that.
+    """
+    exporter_alone = "exported_container" in named and "exported_pod" not in named  # then the pod is the exporter's own
+    if not exporter_alone and (pod := _label(named, "pod")):
+        return workload(pod)
     container = _label(named, "container")
     if container not in ("", "POD"):
         return container
-    if pod := _label(named, "pod"):
-        return workload(pod)
+    if named.get("pod"):
+        return workload(named["pod"])
     return next((named[label] for label in ("deployment", "statefulset", "daemonset", "service", "job") if named.get(label)), "unnamed")
 
 

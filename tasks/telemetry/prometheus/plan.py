@@ -37,10 +37,10 @@ class TailPlan(PlanFile):
     service_labels: tuple[str, ...] = SERVICE_LABELS
 
     @classmethod
-    def of(cls, source: PrometheusSource, flush_s: float, begin_s: float, out: Path) -> Self:
-        """The plan of *source* from *begin_s* on."""
+    def of(cls, source: PrometheusSource, flush_s: float, begin_s: float, out: Path, access: Access | None = None) -> Self:
+        """The plan of *source* from *begin_s* on; *access* is how it is reached where it is in a cluster."""
         labels = source.service_labels or SERVICE_LABELS
-        return cls(out, source.access, begin_s, source.match, flush_s, source.settle_s, source.overlap_s, source.way, labels)
+        return cls(out, access or source.access, begin_s, source.match, flush_s, source.settle_s, source.overlap_s, source.way, labels)
 
     @property
     def selectors(self) -> tuple[tuple[Matcher, ...], ...]:

@@ -18,6 +18,8 @@ from tasks.telemetry.series import Series
 
 BYTES_A_SAMPLE = 1.6
 """On disk; measured 1.1 to 1.4."""
+AT_ONCE_S = 5.0
+"""A look that failed within it is tried again."""
 
 
 def looked_over(client: Client, way: str = "auto") -> ServerFacts:
@@ -29,12 +31,23 @@ def looked_over(client: Client, way: str = "auto") -> ServerFacts:
     """
     name = client.adapter.name
     try:
-        facts = client.facts()
+        facts = _looked_at(client)
     except Unreachable as error:
         raise PreflightError(f"no Prometheus answers: {error}", next_step=f"see that {name} is its address and that it runs") from error
     except (MalformedReply, ServerRefused) as error:
         raise PreflightError(f"{name} is no Prometheus: {error}", next_step="give the address under which its API lies") from error
     return facts.read_by(way, "as it was asked for")
+
+
+def _looked_at(client: Client) -> ServerFacts:
+    """What it says at the first look, or at the second: a kept connection may be closed by the other side just when it is used again."""
+    begun_s = client.clock.monotonic_s()
+    try:
+        return client.facts()
+    except Unreachable:
+        if client.clock.monotonic_s() - begun_s > AT_ONCE_S:  # it was waited for, in vain
+            raise
+        return client.facts()
 
 
 def require_room(place: Path, samples: int | None, usage: Callable[[Path], Any] = shutil.disk_usage) -> None:

@@ -23,6 +23,7 @@ from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.base.parquet import sparing
 from tasks.telemetry.heartbeat import Heartbeat
 from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
+from tasks.telemetry.prometheus.asked import added, remembered
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.export import Export
@@ -48,6 +49,7 @@ class Tail:
         self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000))
         self.heartbeat = Heartbeat(plan.out, clock)
         self.export: Export | None = None
+        self._earlier = remembered(plan.out / "collector.json", "server")
         self.stopped = threading.Event()
         self._failed = 0
         self._samples = 0
@@ -148,7 +150,7 @@ class Tail:
             "samples": self._samples,
             "series": len(writer.table),
             "down": {} if self._trouble is None else {self.client.adapter.name: self._trouble},
-            "server": None if self.export is None else self.export.to_json(),
+            "server": added(self._earlier, None if self.export is None else self.export.to_json()),
             "tally": writer.tally.to_json(),
         }
         self.heartbeat.say(facts, alive=alive)

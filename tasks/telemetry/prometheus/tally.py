@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.files import canonical_json, sha256_text
+from tasks.telemetry.arrays import distinct
+from tasks.telemetry.columns import DUPLICATES, LATE
 from tasks.telemetry.packed import Columns, Runs
 from tasks.telemetry.series import Series, SeriesTable, key_of
 
@@ -80,8 +82,9 @@ class Tally:
         return {**{name: getattr(self, name) for name in names}, "samples": int(self.count.sum()), "histograms": dict(self.histograms)}
 
     def facts(self) -> dict[str, str]:
-        """What a chunk must say of all that was left out up to its end, since it is not in any chunk."""
-        return {"stale": str(self.stale), "duplicates": str(self.duplicates), "histograms": canonical_json(dict(self.histograms))}
+        """What a chunk must say of itself, and of all that was left out up to its end, since no row shows it."""
+        own = {DUPLICATES: str(self.chunk.duplicates), LATE: str(self.chunk.late)}
+        return own | {"stale": str(self.stale), "duplicates": str(self.duplicates), "histograms": canonical_json(dict(self.histograms))}
 
     def restore(self, facts: Mapping[str, str]) -> None:
         """
@@ -113,27 +116,35 @@ class Tally:
             fell = np.concatenate([[False], value[1:] < value[:-1]])
             fell[first] = (time_ms[first] > self.last_ms[who]) & (value[first] < self.last_value[who])
         self.falls += np.bincount(series[fell], minlength=len(self.falls))
-        self._count_late(series, time_ms)
-        self.count += np.bincount(series, minlength=len(self.count))
+        if np.any(time_ms[first] < self.last_ms[who]):
+            self._count_late(series, time_ms)
+        np.add.at(self.count, who, runs.lengths)
         np.minimum.at(self.first_ms, who, time_ms[first])
         newer = time_ms[last] > self.last_ms[who]
         self.last_ms[who[newer]] = time_ms[last[newer]]
         self.last_value[who[newer]] = value[last[newer]]
-        self.non_finite += int(np.count_nonzero(~np.isfinite(value)))
-        self.fingerprint = (self.fingerprint + hashed(self.seed[series], time_ms, value)) % 2**64
-        if (about := self.about_scrapes[series]).any():
+        self.non_finite += len(value) - int(np.count_nonzero(np.isfinite(value)))
+        self.fingerprint = (self.fingerprint + hashed(runs.spread(self.seed[who]), time_ms, value)) % 2**64
+        if self.about_scrapes[who].any():
+            about = self.about_scrapes[series]
             self.scrapes = (*self.scrapes, (series[about], time_ms[about], value[about]))
-        period = time_ms // PERIOD_MS
-        seen = np.flatnonzero(np.bincount(period - period.min())) + period.min()
-        self.periods = seen if not len(self.periods) else np.union1d(self.periods, seen)
+        first_ms, last_ms = int(time_ms[first].min()), int(time_ms[last].max())
+        self._see_periods(time_ms, first_ms, last_ms)
         chunk = self.chunk
         chunk.rows += len(series)
-        chunk.first_ms, chunk.last_ms = min(chunk.first_ms, int(time_ms.min())), max(chunk.last_ms, int(time_ms.max()))
+        chunk.first_ms, chunk.last_ms = min(chunk.first_ms, first_ms), max(chunk.last_ms, last_ms)
 
     def _count_late(self, series: NDArray[np.int32], time_ms: NDArray[np.int64]) -> None:
         behind = int(np.count_nonzero(time_ms < self.last_ms[series]))
         self.late += behind
         self.chunk.late += behind
+
+    def _see_periods(self, time_ms: NDArray[np.int64], first_ms: int, last_ms: int) -> None:
+        """Note the periods of *time_ms*, none of which is before *first_ms* or after *last_ms*."""
+        begin = first_ms // PERIOD_MS
+        seen = np.zeros(last_ms // PERIOD_MS - begin + 1, np.bool_)
+        seen[time_ms // PERIOD_MS - begin] = True
+        self.periods = distinct(np.concatenate([self.periods, np.flatnonzero(seen) + begin]))
 
     def _grow(self) -> None:
         """Make room for the series that are new in the table."""

@@ -24,12 +24,13 @@ _MATCH_TYPES = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
 _METRIC_NAME = "__name__"
 
 _USUAL_CHUNK = re.compile(
+    rb"\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])"  # length of the chunk
     rb"\x08[\x80-\xff]{0,8}[\x00-\x7f]"  # min_time_ms
     rb"\x10[\x80-\xff]{0,8}[\x00-\x7f]"  # max_time_ms
     rb"\x18([\x01-\x7f])"
     rb"\x22([\x00-\x7f]|[\x80-\xff][\x00-\x7f])"  # length of the data
 )
-"""A chunk as Prometheus writes it, up to its data. One match costs an eighth of going through its fields."""
+"""A chunk of a series as Prometheus writes it, up to its data. One match costs an eighth of going through its fields."""
 
 
 class RawChunk(NamedTuple):  # a frozen dataclass takes three times as long to make, and there is one for every hundred samples
@@ -37,7 +38,7 @@ class RawChunk(NamedTuple):  # a frozen dataclass takes three times as long to m
 
     encoding: int
     """Number of its ``chunkenc.Encoding``: 1 XOR, 2 histogram, 3 float histogram."""
-    data: memoryview
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def read_request(start_ms: int, end_ms: int, matchers: Sequence[Matcher]) -> byt
 
 def chunked_series(frame: bytes) -> list[RawSeries]:
     """
-    The series of one ``ChunkedReadResponse``; the data of their chunks are slices of *frame*.
+    The series of one ``ChunkedReadResponse``.
 
     Raises:
         MalformedReply: It is not one, it answers another query, or a series has no metric name or one label twice.
@@ -85,12 +86,32 @@ def chunked_series(frame: bytes) -> list[RawSeries]:
 def _series(frame: bytes, start: int, end: int) -> RawSeries:
     labels: list[tuple[str, str]] = []
     chunks: list[RawChunk] = []
-    for number, kind, at, value in _fields(frame, start, end):
+    at = start
+    while (at := _usual_chunks(frame, at, end, chunks)) < end:
+        number, kind, begin, value, at = _field_at(frame, at, end)
         if number == 2:
-            chunks.append(_chunk(frame, _inside(kind, at), value))
+            chunks.append(_chunk(frame, _inside(kind, begin), value))
         elif number == 1:
-            labels.append(_label(frame, _inside(kind, at), value))
+            labels.append(_label(frame, _inside(kind, begin), value))
     return RawSeries(_checked(labels), tuple(chunks))
+
+
+def _usual_chunks(frame: bytes, at: int, end: int, into: list[RawChunk]) -> int:
+    """Take the chunks from *at* on as long as they are as Prometheus writes them; where something else begins, or *end*."""
+    while usual := _USUAL_CHUNK.match(frame, at, end):
+        whole, encoding, inner = usual.groups()
+        begin = usual.end()
+        stop = begin + _short(inner)
+        if stop != usual.end(1) + _short(whole) or stop > end:
+            break
+        into.append(RawChunk(encoding[0], frame[begin:stop]))
+        at = stop
+    return at
+
+
+def _short(varint: bytes) -> int:
+    """The value of one or two bytes."""
+    return varint[0] if len(varint) == 1 else varint[0] & 127 | varint[1] << 7
 
 
 def _checked(labels: list[tuple[str, str]]) -> Labels:
@@ -120,20 +141,15 @@ def _label(frame: bytes, start: int, end: int) -> tuple[str, str]:
 
 
 def _chunk(frame: bytes, start: int, end: int) -> RawChunk:
-    usual = _USUAL_CHUNK.match(frame, start, end)
-    if usual is not None:
-        encoding, size = usual.groups()
-        if usual.end() + (size[0] if len(size) == 1 else size[0] & 127 | size[1] << 7) == end:
-            return RawChunk(encoding[0], memoryview(frame)[usual.end() : end])
-    encoding_number, data = 0, memoryview(b"")
+    encoding, data = 0, b""
     for number, kind, at, value in _fields(frame, start, end):
         if number == 4:
-            data = memoryview(frame)[_inside(kind, at) : value]
+            data = frame[_inside(kind, at) : value]
         elif number == 3:
-            encoding_number = _whole(kind, value)
+            encoding = _whole(kind, value)
         elif number in (1, 2):
             _whole(kind, value)
-    return RawChunk(encoding_number, data)
+    return RawChunk(encoding, data)
 
 
 def _inside(kind: int, start: int) -> int:
@@ -156,21 +172,27 @@ def _fields(frame: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, in
     The value of a length-delimited field is where it ends; that of a skipped wire type means nothing.
     """
     while at < end:
-        tag, at = _varint(frame, at)
-        number, kind = tag >> 3, tag & 7
-        if not 0 < number < 1 << 29:
-            raise MalformedReply(f"a protobuf field has the number {number}")
-        start, value = at, 0
-        if kind == _VARINT:
-            value, at = _varint(frame, at)
-        elif kind == _BYTES:
-            size, start = _varint(frame, at)
-            at = value = start + size
-        else:
-            at = _skipped(frame, at, number, kind)
-        if at > end:
-            raise MalformedReply("a protobuf field is longer than its message")
+        number, kind, start, value, at = _field_at(frame, at, end)
         yield number, kind, start, value
+
+
+def _field_at(frame: bytes, at: int, end: int) -> tuple[int, int, int, int, int]:
+    """The field at *at*, as above, and where the next one begins."""
+    tag, at = _varint(frame, at)
+    number, kind = tag >> 3, tag & 7
+    if not 0 < number < 1 << 29:
+        raise MalformedReply(f"a protobuf field has the number {number}")
+    start, value = at, 0
+    if kind == _VARINT:
+        value, at = _varint(frame, at)
+    elif kind == _BYTES:
+        size, start = _varint(frame, at)
+        at = value = start + size
+    else:
+        at = _skipped(frame, at, number, kind)
+    if at > end:
+        raise MalformedReply("a protobuf field is longer than its message")
+    return number, kind, start, value, at
 
 
 def _varint(frame: bytes, at: int) -> tuple[int, int]:

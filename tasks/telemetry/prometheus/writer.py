@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.base.errors import StorageError
 from tasks.base.memory import give_back
 from tasks.base.parquet import read_facts
+from tasks.telemetry.arrays import among
 from tasks.telemetry.chunks import FolderLock, recovered
 from tasks.telemetry.columns import write_series
 from tasks.telemetry.ledger import ChunkEntry, append_entry, samples_path, series_path
@@ -85,17 +86,18 @@ class WindowWriter:
         Raises:
             StorageError: No space is left; nothing of the window is visible.
         """
-        file, tally = PackedWriter(), self.tally.begun()
-        recent: list[Columns] = []
-        for columns in self._of_groups(groups, tally):
-            tally.add(*columns)
-            file.add(*columns)
-            young = columns[1] > until_ms - self._overlap_ms
-            recent.append((columns[0][young], columns[1][young], np.empty(0)))
-            del columns, young  # the next batch is made while this frame would hold the last one
-            give_back()
-        if file.rows:
-            self._commit(file, tally.chunk, {UNTIL: str(until_ms), **tally.facts()})
+        tally, recent = self.tally.begun(), list[Columns]()
+        with PackedWriter(samples_path(self.folder, self.chunk + 1)) as file:
+            for columns in self._of_groups(groups, tally):
+                tally.add(*columns)
+                file.add(*columns)
+                if self._overlap_ms:
+                    young = columns[1] > until_ms - self._overlap_ms
+                    recent.append((columns[0][young], columns[1][young], np.empty(0)))
+                del columns  # the next batch is made while this frame would hold the last one
+                give_back()
+            if file.rows:
+                self._commit(file, tally.chunk, {UNTIL: str(until_ms), **tally.facts()})
         self.tally, self.until_ms = tally, until_ms
         self._remember(recent, until_ms)
         return file.rows
@@ -104,7 +106,7 @@ class WindowWriter:
         number, new = self.chunk + 1, self.table.since(self._written_series)
         if new:
             write_series(series_path(self.folder, number), new)
-        file.finish(samples_path(self.folder, number), facts)
+        file.finish(facts)
         self.chunk, self._written_series = number, self._written_series + len(new)
         entry = ChunkEntry.of(
             self.folder,
@@ -127,13 +129,14 @@ class WindowWriter:
                 here.update(numbers.tolist())
                 wanted = ~np.isin(numbers, list(earlier)) if earlier else np.ones(len(numbers), np.bool_)
                 tally.leave_out(self._new_marks(batch, wanted), batch.duplicates, batch.histograms)
-                series, rows = np.repeat(numbers, batch.counts), np.repeat(wanted, batch.counts)
-                rows &= ~self._there(series, batch.time_ms)
-                if not rows.any():
-                    continue
-                new = slice(None) if rows.all() else rows
-                columns = [(series[new], batch.time_ms[new], batch.value[new])]
-                del batch, series, rows, new
+                series = np.repeat(numbers, batch.counts)
+                columns = [(series, batch.time_ms, batch.value)]
+                if len(self._recent) or not wanted.all():
+                    rows = np.repeat(wanted, batch.counts)
+                    rows &= ~self._there(series, batch.time_ms)
+                    columns = [(series[rows], batch.time_ms[rows], batch.value[rows])]
+                    del rows
+                del batch, series
                 yield columns.pop()
             earlier |= here
 
@@ -156,10 +159,7 @@ class WindowWriter:
 
     def _there(self, series: NDArray[np.int32], time_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which samples are those of the overlap that came before."""
-        if not len(self._recent) or not len(series):
-            return np.zeros(len(series), np.bool_)
-        keys = _keys(series, time_ms)
-        return np.asarray(self._recent[np.minimum(np.searchsorted(self._recent, keys), len(self._recent) - 1)] == keys)
+        return among(_keys(series, time_ms), self._recent)
 
     def _remember(self, columns: Sequence[Columns], until_ms: int) -> None:
         if self._overlap_ms:

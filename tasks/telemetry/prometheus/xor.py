@@ -23,7 +23,7 @@ from tasks.telemetry.prometheus.errors import MalformedReply
 CHUNKS_AT_ONCE = 8192
 """Most chunks of one lockstep; more of them are slower again, since they leave the processor's cache."""
 
-BYTES_AT_ONCE = 1 << 21
+BYTES_AT_ONCE = 1 << 20
 """Bytes of chunks of one lockstep, about; it needs ten times as many to work."""
 
 Ints = NDArray[np.int64]
@@ -62,23 +62,33 @@ def decode(chunks: Sequence[bytes | memoryview]) -> Decoded:
     Raises:
         MalformedReply: A chunk ends before its samples do, or says what no writer does.
     """
-    parts = [_Lockstep(part).decoded() for part in _portions(chunks)]
-    if len(parts) == 1:
-        return parts[0]
-    nothing = Decoded(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
-    return Decoded(
-        np.concatenate([part.counts for part in (nothing, *parts)]),
-        np.concatenate([part.time_ms for part in (nothing, *parts)]),
-        np.concatenate([part.value for part in (nothing, *parts)]),
-    )
+    sizes = np.fromiter(map(len, chunks), np.int64, len(chunks))
+    counts = _counts(chunks, sizes)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    time_ms, value = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.uint64)
+    for part in _portions(sizes):
+        rows = slice(ends[part.start], ends[part.stop])
+        _Lockstep(chunks[part], sizes[part], counts[part], time_ms[rows], value[rows]).run()
+    return Decoded(counts, time_ms, value.view(np.float64))
 
 
-def _portions(chunks: Sequence[bytes | memoryview]) -> Iterator[Sequence[bytes | memoryview]]:
-    """*chunks* in as few parts of one length as the limits allow."""
-    parts = max(-(-len(chunks) // CHUNKS_AT_ONCE), -(-sum(map(len, chunks)) // BYTES_AT_ONCE))
-    size = -(-len(chunks) // parts) if parts else 1
-    for start in range(0, len(chunks), size):
-        yield chunks[start : start + size]
+def _counts(chunks: Sequence[bytes | memoryview], sizes: Ints) -> Ints:
+    """The number of samples of each chunk, for which it is long enough: the least a sample takes is 2 bits."""
+    if np.any(sizes < _COUNT_BYTES):
+        raise MalformedReply("a chunk without its number of samples")
+    counts = np.frombuffer(b"".join([chunk[:_COUNT_BYTES] for chunk in chunks]), ">u2").astype(np.int64)
+    first = np.where(counts > 0, 8 + 64, 0) + np.where(counts > 1, 8 + 1, 0)
+    if np.any(8 * (sizes - _COUNT_BYTES) < first + 2 * np.maximum(counts - 2, 0)):
+        raise MalformedReply("a chunk is too short for its samples")
+    return counts
+
+
+def _portions(sizes: Ints) -> Iterator[slice]:
+    """Chunks of these *sizes* in as few parts of one length as the limits allow."""
+    parts = max(-(-len(sizes) // CHUNKS_AT_ONCE), -(-int(sizes.sum()) // BYTES_AT_ONCE))
+    size = -(-len(sizes) // parts) if parts else 1
+    for start in range(0, len(sizes), size):
+        yield slice(start, min(start + size, len(sizes)))
 
 
 class _Registers(NamedTuple):
@@ -124,33 +134,28 @@ class _Lockstep:
 
     Args:
         chunks: At least one.
-
-    Raises:
-        MalformedReply: A chunk is too short for the samples that it says it has.
+        sizes: Their lengths in bytes.
+        counts: Their numbers of samples.
+        time_ms: Where their times go, chunk after chunk.
+        value: The same for the bits of their values.
     """
 
-    def __init__(self, chunks: Sequence[bytes | memoryview]) -> None:
-        sizes = np.fromiter(map(len, chunks), np.int64, len(chunks))
-        if sizes.min() < _COUNT_BYTES:
-            raise MalformedReply("a chunk without its number of samples")
+    def __init__(self, chunks: Sequence[bytes | memoryview], sizes: Ints, counts: Ints, time_ms: Ints, value: Bits) -> None:
         self.data = np.frombuffer(b"".join([*chunks, _PADDING]), np.uint8)
         at_any_byte = np.ndarray((self.data.size - 7,), ">u8", self.data, strides=(1,))
         self.words = at_any_byte.astype(np.uint64)  # eight times the bytes, and each read is one aligned load
         starts = np.cumsum(sizes) - sizes
-        self.counts = self.data[starts].astype(np.int64) << 8 | self.data[starts + 1]
-        _check_sizes(sizes, self.counts)
-        order = np.argsort(-self.counts)
-        self.descending = self.counts[order]
+        order = np.argsort(-counts)
+        self.descending = counts[order]
         self.start = starts[order]
         self.end_bit = (starts + sizes)[order] * 8
         self.registers = _registers(len(chunks))
-        self.registers.target[:] = (np.cumsum(self.counts) - self.counts)[order]
-        self.time_ms = np.empty(int(self.counts.sum()), np.int64)
-        self.value = np.empty(len(self.time_ms), np.uint64)
+        self.registers.target[:] = (np.cumsum(counts) - counts)[order]
+        self.time_ms, self.value = time_ms, value
 
-    def decoded(self) -> Decoded:
+    def run(self) -> None:
         """
-        All samples.
+        Read all samples.
 
         Raises:
             MalformedReply: A chunk ends before its samples do, or says what no writer does.
@@ -168,7 +173,6 @@ class _Lockstep:
             np.add(registers.target, 1, out=registers.target)
         if np.any(self.registers.bit > self.end_bit):
             raise MalformedReply("a chunk ends before its samples do")
-        return Decoded(self.counts, self.time_ms, self.value.view(np.float64))
 
     def _active(self) -> list[int]:
         """How many chunks have a sample 0, 1, 2, ..."""
@@ -260,13 +264,6 @@ class _Lockstep:
         np.right_shift(payload, width.view(np.uint64), out=payload)  # by 64, that is to 0, where nothing changed
         np.left_shift(payload, registers.trailing.view(np.uint64), out=payload)
         np.bitwise_xor(registers.value, payload, out=registers.value)
-
-
-def _check_sizes(sizes: Ints, counts: Ints) -> None:
-    """The least a sample takes is 2 bits; to know that bounds the steps before they are done."""
-    first = np.where(counts > 0, 8 + 64, 0) + np.where(counts > 1, 8 + 1, 0)
-    if np.any(8 * (sizes - _COUNT_BYTES) < first + 2 * np.maximum(counts - 2, 0)):
-        raise MalformedReply("a chunk is too short for its samples")
 
 
 def _read_window(registers: _Registers) -> None:

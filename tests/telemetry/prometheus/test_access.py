@@ -153,6 +153,13 @@ HEADERS = {
     ("authorization", "Basic hunter2"): "carries a secret",
     ("Proxy-Authorization", "hunter2"): "carries a secret",
     ("COOKIE", "session=hunter2"): "carries a secret",
+    ("X-Api-Key", "hunter2"): "carries a secret",
+    ("X-Auth-User", "hunter2"): "carries a secret",
+    ("PRIVATE-TOKEN", "hunter2"): "carries a secret",
+    ("x-client-secret", "hunter2"): "carries a secret",
+    ("X-Password", "hunter2"): "carries a secret",
+    ("X-Amz-Credential", "hunter2"): "carries a secret",
+    ("X-Session-Id", "hunter2"): "carries a secret",
     ("X Y", "hunter2"): "is not a header's name",
     ("X-Y:", "hunter2"): "is not a header's name",
     ("", "hunter2"): "is not a header's name",
@@ -176,11 +183,78 @@ def test_headers_are_taken_or_refused(header, why):
     assert "hunter2" not in "\n".join(found)
 
 
+SECRET_HEADERS = {
+    ("X-Api-Key", "SHOP_KEY"): None,
+    ("Authorization", "BASIC_LOGIN"): None,
+    ("X-Anything", "_x1"): None,
+    ("X Y", "SHOP_KEY"): "is not a header's name",
+    ("Host\r\n", "SHOP_KEY"): "is not a header's name",
+    ("Content-Type", "SHOP_KEY"): "is set by the reader itself",
+    ("X-Api-Key", "hunter 2"): "should be the name of a variable",
+    ("X-Api-Key", "2hunter"): "should be the name of a variable",
+    ("X-Api-Key", ""): "should be the name of a variable",
+    ("X-SCOPE-ORGID", "SHOP_KEY"): "is given twice",
+}
+
+
+@pytest.mark.parametrize(("header", "why"), SECRET_HEADERS.items())
+def test_a_secret_header_is_named_by_its_variable(header, why):
+    """Any header but those of the frame, once; what is no variable's name may be the secret itself, and is not repeated."""
+    found = Access("http://127.0.0.1", {"X-Scope-OrgID": "a"}, header_env={header[0]: header[1]}).problems()
+
+    assert [why in text for text in found] == ([] if why is None else [True])
+    assert "hunter" not in "\n".join(found)
+
+
+def test_a_login_is_given_once():
+    """A bearer token and a header ``Authorization`` would both go out."""
+    assert Access("http://127.0.0.1", header_env={"authorization": "LOGIN"}, **BY_NAME).problems() == (
+        "header 'authorization' is given twice",
+    )
+
+
+def test_a_secret_header_never_goes_to_another_machine_in_the_open():
+    """As a token; over https and on this machine it may."""
+    secret = {"header_env": {"X-Api-Key": VARIABLE}}
+
+    assert Access("http://10.0.0.1", **secret).problems() == ("header 'X-Api-Key' would go over plain http to another machine: use https",)
+    assert [Access(url, **secret).problems() for url in ("https://10.0.0.1", "http://127.0.0.1")] == [(), ()]
+
+
+def test_secret_headers_are_read_anew_for_each_request(monkeypatch, tmp_path):
+    """With the token among them; nothing of it is in what is written down."""
+    monkeypatch.setenv(VARIABLE, "hunter2")
+    (tmp_path / "token").write_text("hunter3")
+    access = Access("https://h", header_env={"X-Api-Key": VARIABLE}, token_file=str(tmp_path / "token"))
+    first = access.secret_headers()
+    monkeypatch.setenv(VARIABLE, "hunter4")
+    told = json.dumps(access.to_json()) + repr(access)
+
+    assert first == {"X-Api-Key": "hunter2", "Authorization": "Bearer hunter3"}
+    assert access.secret_headers()["X-Api-Key"] == "hunter4"
+    assert "hunter" not in told
+    assert told.count(VARIABLE) == 2
+    assert Access.from_json(json.loads(json.dumps(access.to_json()))) == access
+
+
+@pytest.mark.parametrize("value", [None, "", "hunter2\r\nEvil: 1", "hunter2\x00", "hunter2\N{SNOWMAN}"])
+def test_a_variable_without_a_value_for_a_header_is_refused(monkeypatch, value):
+    """The variable and the header are named, the value is not."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if value and "\x00" not in value:
+        monkeypatch.setenv(VARIABLE, value)
+
+    with pytest.raises(CredentialsError, match=f"{VARIABLE} holds no value for the header X-Api-Key") as refused:
+        Access("http://127.0.0.1", header_env={"X-Api-Key": VARIABLE}).secret_headers()
+
+    assert "hunter2" not in str(refused.value)
+
+
 def test_everything_wrong_is_told_at_once():
     """A sentence for each mistake."""
-    found = Access("ftp://u@h", {"A B": "", "Cookie": "x"}, cert_file="c", **BY_NAME, **BY_FILE).problems()
+    found = Access("ftp://u@h", {"A B": "", "Cookie": "x"}, cert_file="c", header_env={"C D": "1"}, **BY_NAME, **BY_FILE).problems()
 
-    assert len(found) == 6
+    assert len(found) == 8
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9090", "http://localhost", "http://[::1]:9090", "https://prometheus.example.com"])
@@ -284,6 +358,8 @@ def test_nothing_secret_is_in_what_is_written_down(monkeypatch, tmp_path):
         {"url": "http://127.0.0.1", "headers": {"X-Y": 5}},
         {"url": "http://127.0.0.1", "headers": {"Cookie": "x"}},
         {"url": "http://10.0.0.1", "token_env": "T"},
+        {"url": "http://127.0.0.1", "header_env": {"X-Y": 5}},
+        {"url": "http://127.0.0.1", "header_env": None},
     ],
 )
 def test_what_is_read_back_is_judged_too(value):

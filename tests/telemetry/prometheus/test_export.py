@@ -138,18 +138,33 @@ def lengths_of(export, start_ms, end_ms):
     return np.diff(ends).tolist(), [rows for _, rows in windows]
 
 
-def test_windows_grow_where_there_is_little(server, tmp_path):
-    """From five minutes, eightfold each time, to a day."""
-    lengths, rows = lengths_of(export_to(tmp_path, server.url), FIRST - 10 * LONGEST_MS, LAST)
+@pytest.mark.parametrize("way", WAYS)
+def test_windows_grow_where_there_is_little(server, tmp_path, way):
+    """From six hours to a day."""
+    lengths, rows = lengths_of(export_to(tmp_path, server.url, way), FIRST - 10 * LONGEST_MS, LAST)
 
-    assert lengths[:4] == [FIRST_MS, 8 * FIRST_MS, 64 * FIRST_MS, LONGEST_MS]
-    assert set(lengths[4:-1]) == {LONGEST_MS}
+    assert lengths[0] == FIRST_MS
+    assert set(lengths[1:-1]) == {LONGEST_MS}
     assert sum(rows) == size(COURSES)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_first_window_is_short_where_there_is_much(server, tmp_path, way):
+    """As the server counted it; what is to be in one window at most is."""
+    windows = []
+    export = export_to(tmp_path, server.url, way)
+    export.span(START_MS, START_MS + 1_200_000, lambda end, rows: windows.append(end), expected=10 * SAMPLES_AT_ONCE)
+    export.writer.close()
+
+    assert windows[0] == START_MS + 120_000 - 1
+    assert windows[-1] == START_MS + 1_200_000
+    assert differing(held(tmp_path), within(COURSES, START_MS, START_MS + 1_200_000)) == []
 
 
 def test_windows_shrink_where_there_is_much(monkeypatch, server, tmp_path):
     """To about as many samples as are wanted at once, a second at least; no sample is lost on the way."""
-    monkeypatch.setitem(SAMPLES_AT_ONCE, "remote-read", 60)
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.SAMPLES_AT_ONCE", 60)
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.FIRST_MS", 300_000)
     course = next(course for course in COURSES if course.name == "lasting")
     export = selected(tmp_path, server.url, "remote-read", '{__name__=~"resetting_total|odd|container.*|jittered"}')
     lengths, rows = lengths_of(export, START_MS, START_MS + 1_200_000)
@@ -167,8 +182,9 @@ def test_windows_shrink_where_there_is_much(monkeypatch, server, tmp_path):
     assert course.name not in {one.name for one in export.writer.table.since(0)}
 
 
-def test_an_export_goes_on_where_it_stopped(server, tmp_path):
+def test_an_export_goes_on_where_it_stopped(monkeypatch, server, tmp_path):
     """What is finished is not asked for again; the table is that of one in one go."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.FIRST_MS", 300_000)
     middle = START_MS + 700_000
     first = export_to(tmp_path / "parts", server.url)
     first.span(FIRST, middle)
@@ -182,7 +198,7 @@ def test_an_export_goes_on_where_it_stopped(server, tmp_path):
     again.span(FIRST, LAST)
     again.writer.close()
 
-    assert windows[0] == middle + FIRST_MS
+    assert windows[0] == middle + 300_000
     assert again.client.requests == before
     assert differing(held(tmp_path / "parts"), COURSES) == []
 
@@ -191,8 +207,9 @@ def test_an_export_goes_on_where_it_stopped(server, tmp_path):
 
 
 @pytest.mark.parametrize("binary", EACH_MAJOR)
-def test_a_window_of_too_many_samples_is_halved(tmp_path, binary):
+def test_a_piece_of_too_many_samples_is_halved(monkeypatch, tmp_path, binary):
     """422 of a server that may touch 2,000 samples a query; the table is whole, and the manifest says how often it took."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.pieces.FIRST_MS", LONGEST_MS)
     write_blocks(COURSES, tmp_path / "data")
     with Prometheus(tmp_path, binary=binary, flags=(*FOREVER, "--query.max-samples=2000")) as small:
         export = export_to(tmp_path / "out", small.url, "range-json")
@@ -207,6 +224,7 @@ def test_a_window_of_too_many_samples_is_halved(tmp_path, binary):
 
 def test_a_reply_that_is_too_long_is_halved(monkeypatch, server, tmp_path):
     """By our own bound, as by the server's."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.pieces.FIRST_MS", LONGEST_MS)
     monkeypatch.setattr("tasks.telemetry.prometheus.client.SMALL_BYTES", 20_000)
     export = export_to(tmp_path, server.url, "range-json")
     export.window(FIRST, LAST)
@@ -231,8 +249,9 @@ def test_one_moment_that_is_too_much_is_an_error(monkeypatch, server, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_breaks_off_is_asked_for_again(proxy, tmp_path, way):
+def test_what_breaks_off_is_asked_for_again(monkeypatch, proxy, tmp_path, way):
     """Busy, cut, shortened: each try is counted and told, nothing is there twice."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.pieces.FIRST_MS", LONGEST_MS)
     said = []
     export = export_to(tmp_path, proxy.url, way, told=said.append)
     begun = proxy.requests
@@ -246,6 +265,19 @@ def test_what_breaks_off_is_asked_for_again(proxy, tmp_path, way):
     assert all(sentence.startswith("tried again: ") for sentence in said)
     assert export.last_error in said[-1]
     assert export.to_json()["retries"] == len(acts)
+
+
+@pytest.mark.parametrize("act", [busy(503, retry_after_s=0), Cut(700), truncated(300)])
+@pytest.mark.parametrize("place", range(3))
+def test_a_piece_that_breaks_off_costs_nothing(proxy, tmp_path, act, place):
+    """While the one before it is read, or the one behind it is on its way already: all pieces of the window come again."""
+    export = export_to(tmp_path, proxy.url, "range-json")
+    proxy.plan = by_request({proxy.requests + place: act})
+    rows = export.window(FIRST, LAST)
+    export.writer.close()
+
+    assert (rows, export.retries, export.writer.chunk) == (size(COURSES), 1, 1)
+    assert differing(held(tmp_path), COURSES) == []
 
 
 def test_a_second_group_that_breaks_off_costs_nothing(proxy, tmp_path):

@@ -13,7 +13,7 @@ from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.preflight import looked_over, matches, require_matches, require_room
 from tasks.telemetry.prometheus.selectors import parse_selector
 from tasks.telemetry.series import Series
-from tests.prometheus.cutting_proxy import Answer, CuttingProxy, always, busy
+from tests.prometheus.cutting_proxy import Answer, Cut, CuttingProxy, always, busy, by_request
 from tests.prometheus.history import START_MS, Course, generations, odd_labels, resets, write_blocks
 from tests.prometheus.servers import EACH_MAJOR, Prometheus
 
@@ -40,6 +40,16 @@ def test_something_else_is_told(act):
     """A page, nothing, an error: no traceback."""
     with CuttingProxy(1, always(act)) as other, pytest.raises(PreflightError, match=f"{other.url} is no Prometheus"):
         looked(other.url)
+
+
+def test_a_connection_that_is_closed_just_then_is_no_refusal(tmp_path):
+    """Whichever of the first questions it hits; one that is always closed is."""
+    with Prometheus(tmp_path) as server:
+        for number in range(6):
+            with CuttingProxy(server.port, by_request({number: Cut(0)})) as proxy:
+                assert looked(proxy.url).version == looked(server.url).version
+        with CuttingProxy(server.port, always(Cut(0))) as proxy, pytest.raises(PreflightError, match="no Prometheus answers"):
+            looked(proxy.url)
 
 
 def test_a_busy_server_and_a_closed_one_are_told_apart():

@@ -27,7 +27,7 @@ from tasks.telemetry.prometheus.writer import counted
 from tasks.telemetry.runner import GRACE_S, SILENT_S, Collector
 from tasks.telemetry.samples import read_samples
 from tasks.telemetry.source import TelemetrySource
-from tests.prometheus.cutting_proxy import PASS, Answer, CuttingProxy, Stall, always, api_error, by_path
+from tests.prometheus.cutting_proxy import PASS, Answer, CuttingProxy, Stall, always, api_error, by_path, warned
 from tests.prometheus.history import Course, differing
 from tests.prometheus.push import push
 from tests.prometheus.recorded import held
@@ -205,6 +205,28 @@ def test_a_server_that_is_restarted_meanwhile_costs_nothing(pushed, tmp_path):
     assert differing(held(out), [first, second]) == []
     assert (status.restarts, status.down) == (0, {})
     assert events(out) == ["started", "clock_offset", "server", "server_down", "server_up", "stopped"]
+
+
+def test_what_a_server_warned_of_outlives_a_kill(pushed, tmp_path):
+    """Warnings, retries and requests of all its processes are told as one sum."""
+    out, now_ms = tmp_path / "out", int(time.time() * 1000)
+    push(pushed.url, [course_of("m", now_ms - 9000, 3)])
+    with (
+        CuttingProxy(pushed.port, by_path({"/api/v1/status/buildinfo": warned("mind the gap")})) as proxy,
+        tailing(plan(out, proxy.url, begin_s=now_ms / 1000 - 60)) as collector,
+    ):
+        until(lambda: collector.status().chunk >= 1 and said(out)["server"]["requests"] > 8)
+        assert collector.process is not None
+        collector.process.signal(signal.SIGKILL)
+        until(lambda: not collector.status().alive)
+        before = said(out)["server"]
+        assert collector.keep()
+        until(lambda: said(out)["server"]["requests"] > before["requests"] + 8)
+        after = said(out)["server"]
+        collector.stop()
+
+    assert (before["warnings"], after["warnings"]) == ({"mind the gap": 1}, {"mind the gap": 2})
+    assert after["requests"] <= proxy.requests
 
 
 def test_a_server_that_refuses_for_a_while_costs_nothing(pushed, tmp_path):

@@ -272,6 +272,20 @@ def test_what_was_left_out_outlives_a_restart(tmp_path):
 # -- the folder ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_ledger_line_that_a_kill_took_comes_back_as_it_was(tmp_path):
+    """What was left out of the chunk, and what in it came late, no row of it shows."""
+    with writing(tmp_path, overlap_ms=10_000) as writer:
+        writer.write([[batch({A: {T0 + 5: 1.0}})]], T0 + 5)
+        writer.write([[batch({A: {T0 + 3: 2.0, T0 + 8: 1.0}}, duplicates=4)]], T0 + 9)
+    lines = ledger_path(tmp_path).read_text().splitlines(keepends=True)
+    ledger_path(tmp_path).write_text(lines[0])
+    with writing(tmp_path) as again:
+        assert again.chunk == 2
+
+    assert ledger_path(tmp_path).read_text().splitlines(keepends=True) == lines
+    assert (read_ledger(tmp_path)[1].duplicates, read_ledger(tmp_path)[1].late) == (4, 1)
+
+
 def test_one_writer_a_folder(tmp_path):
     """A second one is refused until the first lets go."""
     with writing(tmp_path), pytest.raises(LockedError):
@@ -289,9 +303,9 @@ def test_a_chunk_that_does_not_say_how_far_it_goes_is_refused(tmp_path, facts):
 
     with writing(tmp_path) as writer:
         writer.write([[batch({A: {T0: 1.0}})]], T0 + 5)
-    file = PackedWriter()
-    file.add(np.array([0], np.int32), np.array([T0], np.int64), np.array([1.0]))
-    file.finish(samples_path(tmp_path, 1), facts)
+    with PackedWriter(samples_path(tmp_path, 1)) as file:
+        file.add(np.array([0], np.int32), np.array([T0], np.int64), np.array([1.0]))
+        file.finish(facts)
     (entry,) = [json.loads(line) for line in ledger_path(tmp_path).read_text().splitlines()]
     assert entry["rows"] == 1
     ledger_path(tmp_path).unlink()

@@ -1,0 +1,195 @@
+"""
+The collector in a cluster: ``python -m tasks.telemetry.kube.collect CONFIG.json``.
+
+Through the API server alone: pods' own metrics pages by its pod proxy, the kubelets' pages by its node proxy, and how pods and
+workloads are by watches, which also keep the targets current. Otherwise it is as ``tasks.telemetry.collect``;
+``kubernetes.jsonl`` in the folder says beside the samples which pod was which replica, and what happened.
+
+A pod that does not answer is ``up 0``. When it is the API server that does not answer, nobody could look: nothing is written, and
+that is a gap. Exit codes: those of ``tasks.telemetry.collect``, and 3 not allowed, 4 not let in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from tasks.base.clock import Clock, SystemClock
+from tasks.telemetry.exposition import Exposed
+from tasks.telemetry.kube.api import ApiServer, NotLetIn, Trouble
+from tasks.telemetry.kube.following import Follower
+from tasks.telemetry.kube.journal import Journal
+from tasks.telemetry.kube.places import API, STATE, Places
+from tasks.telemetry.kube.plan import KubeletPlan
+from tasks.telemetry.kube.pods import PodView
+from tasks.telemetry.kube.workloads import KINDS
+from tasks.telemetry.kube.world import World, observed_event, observed_pod, observed_workload, resumed
+from tasks.telemetry.rounds import Collecting, served
+from tasks.telemetry.scrape import Scrape, TargetScraper, Tick
+
+SETTLE_S = 0.05
+"""Changes come in bursts; who sits where is decided after one."""
+ANSWER_S = 1.0
+"""How long the API server has to show that it is not to blame."""
+MANY = 3
+"""So many who are silent at once are not silent by themselves."""
+NODES_PROXY = "to get nodes/proxy, by which the kubelets are asked (telemetry.sources[0].containers: none does without),"
+
+
+class KubeletProcess(Collecting):
+    """Scrapes whoever is there at each tick."""
+
+    def __init__(self, plan: KubeletPlan, clock: Clock) -> None:
+        super().__init__(plan.out, plan.interval_s, plan.flush_s, clock)
+        self.plan = plan
+        self.server = ApiServer(plan.access, plan.body_limit_bytes)
+        self.world = World(Journal(plan.out), clock, plan.begin_s, self._settle_soon)
+        self.world.resume(resumed(plan.out))
+        self.places = Places(plan, self.server, self.world, self.writer.table, clock)
+        self.places.resume(plan.out, self.writer.chunk)
+        self.followers = self._followers()
+        self._settling: asyncio.TimerHandle | None = None
+        self._unknown = 0
+        self._scraped_nodes = False
+
+    def open(self) -> None:
+        """Begin to follow the cluster."""
+        for follower in self.followers.values():
+            self.start(follower.run())
+
+    def begin(self, tick: Tick) -> None:
+        """Scrape every seat's pod, and now and then every node."""
+        self.start(self._tick(tick))
+
+    def close(self) -> None:
+        """Drop the kept connections."""
+        self.server.close()
+
+    def facts(self) -> dict[str, Any]:
+        """What came through the API server."""
+        return {
+            "kubelet": {
+                "containers": self.plan.containers,
+                "interval_s": self.plan.interval_s,
+                "kubelet_interval_s": self.plan.kubelet_interval_s,
+                "requests": self.server.requests,
+                "received_bytes": self.server.received_bytes,
+                "repeated": self.places.repeated,
+                "unknown_ticks": self._unknown,
+                "not_allowed": [name for name, one in self.followers.items() if one.refused is not None],
+            }
+        }
+
+    def _followers(self) -> dict[str, Follower[Any]]:
+        core, world = f"/api/v1/namespaces/{self.plan.namespace}", self.world
+        made: Callable[..., Follower[Any]] = partial(Follower, self.server, clock=self.clock)
+        found = {
+            "pods": made(f"{core}/pods", self.plan.selector, view=observed_pod, listed=world.pods_listed, changed=world.pod_changed),
+            "events": made(f"{core}/events", "", view=observed_event, listed=world.events_listed, changed=world.event_changed),
+        }
+        for kind, resource in KINDS.items():
+            path, view = f"/apis/apps/v1/namespaces/{self.plan.namespace}/{resource}", partial(observed_workload, kind)
+            found[resource] = made(path, "", view=view, listed=partial(world.workloads_listed, kind), changed=world.workload_changed)
+        return found
+
+    def _settle_soon(self) -> None:
+        if self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        if all(one.seen or one.refused is not None for name, one in self.followers.items() if name != "events"):
+            self.world.settle()  # not before it is known how many replicas are wanted
+        else:
+            self._settle_soon()
+
+    async def _tick(self, tick: Tick) -> None:
+        if (refused := self.followers["pods"].refused) is not None:
+            raise refused.refusal(f"to list pods in {self.plan.namespace}")
+        holders = self.world.seating.holders()
+        work = [self._scrape(scraper, tick) for scraper in self.places.pods(holders)]
+        if tick.number % self.plan.kubelet_ticks == 0:
+            work += [self._scrape_node(scraper, tick) for scraper in self.places.nodes(holders)]
+        found = await self._gathered(work)
+        sure = [one for one in found if not one.doubtful]
+        answered = await self._answered(len(work), len(sure))
+        self._say_trouble(answered)
+        for scrape in found if answered else sure:
+            self.take(scrape)
+        if answered:
+            self._tell_state(tick, holders)
+        else:
+            self._unknown += 1
+
+    async def _answered(self, asked: int, sure: int) -> bool:
+        """
+        Whether the API server is not to blame for those who did not answer.
+
+        Where nobody did, of many, it is: that all pods hang at the same moment is the less likely of the two.
+        """
+        if sure == asked > 0:
+            return True
+        if sure == 0 and asked >= MANY:
+            self.server.trouble = self.server.trouble or f"nobody of {asked} answered by way of it"
+            return False
+        return await self.server.answers(min(ANSWER_S, self.plan.timeout_s))
+
+    async def _gathered(self, work: list[Coroutine[Any, Any, Scrape | None]]) -> list[Scrape]:
+        """What is known of those who were asked."""
+        return [one for one in await asyncio.gather(*work) if one is not None]
+
+    async def _scrape(self, scraper: TargetScraper, tick: Tick) -> Scrape | None:
+        try:
+            scrape = await scraper.scrape(tick, self.plan.timeout_s, stall_s=self.plan.interval_s / 2)
+        except Trouble:
+            return None
+        if scrape is None:
+            self.counts.discarded += 1
+        return scrape
+
+    async def _scrape_node(self, scraper: TargetScraper, tick: Tick) -> Scrape | None:
+        """As any other; but what was never allowed would be missing from the whole recording."""
+        try:
+            scrape = await scraper.scrape(tick, self.plan.timeout_s, stall_s=self.plan.interval_s / 2)
+        except NotLetIn as error:
+            if not self._scraped_nodes:
+                raise error.refusal(NODES_PROXY) from error
+            return None
+        except Trouble:
+            return None
+        self._scraped_nodes = True
+        return scrape
+
+    def _tell_state(self, tick: Tick, holders: dict[tuple[str, int], PodView]) -> None:
+        """How pods and workloads are, if that is known; and ``up 0`` of those who are not there to be asked."""
+        if not self.followers["pods"].fresh(self.clock.monotonic_s()):
+            return
+        for one in self.places.absent(holders):
+            why = "no pod runs in this place" if one.missed else None
+            self.take(Scrape(one.target, tick.wall_ms, 0.0, Exposed([one.number], [0.0]), why))
+        numbers, values = self.places.state(holders)
+        self.take(Scrape(STATE, tick.wall_ms, 0.0, Exposed(numbers, values), None))
+
+    def _say_trouble(self, answered: bool) -> None:
+        if answered:
+            if self.counts.errors.pop(API, None) is not None:
+                self.event("api_up")
+                for follower in self.followers.values():
+                    follower.hurry()
+            return
+        why = self.server.trouble or "no answer"
+        if API not in self.counts.errors:
+            self.event("api_down", error=why)
+        self.counts.errors[API] = why
+
+
+def main(arguments: list[str]) -> int:
+    """Run the collector; its exit code."""
+    return served(arguments, lambda path: KubeletProcess(KubeletPlan.read(path), SystemClock()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
