@@ -13,5 +13,5 @@ from flows.shipped_documents import ShippedName, resolved
 def baseline_long(experiment: Experiment | ShippedName = "baseline-long", record_again: bool = True) -> Any:
     """Record the baseline and fit the detectors; a schedule wants a new recording each time."""
     document = resolved(experiment)
-    refresh = frozenset(f"recording:{entry.name}" for entry in document.recordings) if record_again else frozenset[str]()
+    refresh = frozenset(f"recording:{entry.name}" for entry in document.recorded) if record_again else frozenset[str]()
     return carry_out(document, "train", refresh=refresh)

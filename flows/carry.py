@@ -17,10 +17,12 @@ from flows.pipeline import Pipeline
 from flows.records import RunRecord, complete, numbers_of
 from flows.server import without_login
 from flows.stages import Stages
+from flows.suitability import looked_at
 from flows.trust import require_served_trust
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, DocumentError, IncompleteError, RequirementError, TidegaugeError
 from tasks.base.stopping import stoppable
+from tasks.recordings.place import released
 
 Extent = Literal["record", "train", "everything", "again"]
 
@@ -66,7 +68,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
     record = RunRecord.begin(
         store,
         name=document.name,
-        document=document.model_dump(mode="json"),
+        document=document.to_json(),
         profile=document.features.profile,
         extent=extent,
         parent=request.parent,
@@ -80,6 +82,8 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
                     f"{document.name} has no recording of role faults or hold-out to score, or no calibration",
                     next_step="add one to its recordings, then: tidegauge run FILE",
                 )
+            if extent != "again":
+                looked_at(document, store)
             if extent == "again":
                 pipeline.judge_again(request.recordings)
             elif extent == "record":
@@ -95,6 +99,9 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
     except BaseException as error:
         record.end("failed", 1, f"{type(error).__name__}: {error}", **_numbers(store, record))
         raise
+    finally:
+        for sentence in released(document.cluster, store.root, record.run, request.say):
+            request.say(sentence)
     return close(store, record)
 
 
@@ -106,7 +113,7 @@ def scorable(document: Experiment) -> bool:
 
 def close(store: Store, record: RunRecord) -> str:
     """End the record with the run's tables and exit code, and show them in Prefect; the run's id."""
-    numbers = numbers_of(store, record.body["artifacts"])
+    numbers = numbers_of(store, record.body["artifacts"], roles_of(record.body))
     whole = complete(store, record.body["artifacts"])
     why = f"a recording is incomplete; `tidegauge runs show {record.run} --gaps` says why"
     code, error = (0, None) if whole else (IncompleteError.exit_code, why)
@@ -120,9 +127,14 @@ def close(store: Store, record: RunRecord) -> str:
 
 def _numbers(store: Store, record: RunRecord) -> dict[str, Any]:
     try:
-        return numbers_of(store, record.body["artifacts"])
+        return numbers_of(store, record.body["artifacts"], roles_of(record.body))
     except TidegaugeError:
         return {}
+
+
+def roles_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """What each recording of a run is used for, as its document says."""
+    return {entry["name"]: entry["role"] for entry in body["document"]["recordings"]}
 
 
 def _prefect() -> dict[str, Any]:

@@ -84,6 +84,7 @@ def shops(store: Path) -> Check:
 
 def document(file: Path, store: Path) -> list[Check]:
     """The document itself, and whether the disk has room for its plan."""
+    from flows.cluster_checks import cluster_checks
     from flows.document import load_document
     from flows.source_checks import source_checks
     from flows.timeline import timeline
@@ -94,4 +95,4 @@ def document(file: Path, store: Path) -> list[Check]:
     except TidegaugeError as error:
         return [Check("document", "fail", error.message, error.next_step or "")]
     text = f"{file} is valid; about {made.eta_s / 60:.0f} minutes and {made.disk_bytes / 1e6:.0f} MB"
-    return [Check("document", "ok", text), disk(store, made.disk_bytes), *source_checks(loaded, made.eta_s)]
+    return [Check("document", "ok", text), disk(store, made.disk_bytes), *cluster_checks(loaded, store), *source_checks(loaded, made.eta_s)]

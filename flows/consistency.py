@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.app.config import AppConfig, OwnApp
-from tasks.app.files import app_of
+from tasks.app.config import AppConfig, ClusterApp, OwnApp
+from tasks.app.files import app_of, placed
+from tasks.app.kube.manifests import doubts_of
+from tasks.app.kube.rules import Place
 from tasks.app.model import App
 from tasks.app.resolve import processes
 from tasks.base.errors import DocumentError
@@ -15,6 +17,7 @@ from tasks.base.mistakes import nearest
 from tasks.base.shipped import shipped
 from tasks.base.yaml_events import Loc
 from tasks.base.yaml_source import undotted
+from tasks.cluster.config import LocalCluster
 from tasks.faults.kind import WITNESS_ROWS
 from tasks.faults.schedule import Settling, refusals
 from tasks.features.config import MIN_ROWS
@@ -22,6 +25,7 @@ from tasks.load.config import Csv
 from tasks.load.journey import journeys_of, shipped_folders
 from tasks.load.users_table import find_file, table
 from tasks.recordings.settling import app_facts, judging_settling
+from tasks.telemetry.config import KubeletSource, PrometheusSource
 
 if TYPE_CHECKING:
     from flows.document import Experiment
@@ -31,7 +35,15 @@ Doubt = tuple[Loc, str]
 
 
 def completed(experiment: Experiment, folder: Path | None) -> tuple[Experiment, list[Doubt]]:
-    """*experiment* with the rows of its table of users read in, and what is wrong with the table."""
+    """*experiment* with the files that it names read in or pinned: the table of users, manifests, charts; and what is wrong with them."""
+    app, wrong = placed(experiment.app, folder)
+    found, further = _with_users(experiment.model_copy(update={"app": app}), folder)
+    return found, [*wrong, *further]
+
+
+def _with_users(experiment: Experiment, folder: Path | None) -> tuple[Experiment, list[Doubt]]:
+    if experiment.load is None:
+        return experiment, []
     users = experiment.load.users
     if not isinstance(users, Csv) or users.points is not None:
         return experiment, []
@@ -54,9 +66,10 @@ def doubts(experiment: Experiment, *, stated: Mapping[str, Any]) -> list[Doubt]:
         experiment: A valid one.
         stated: The document's plain values: a default is not doubted where the document says nothing.
     """
-    found = [*_names(experiment, stated), *_placeholders(experiment.app)]
+    found = [*_names(experiment, stated), *_placeholders(experiment.app), *_places(experiment)]
     try:
-        journeys_of(experiment.load)
+        if experiment.load is not None:
+            journeys_of(experiment.load)
     except DocumentError as error:
         found.append((("load", "journeys"), f"{error.message.removeprefix('load.journeys: ')}; {error.next_step}"))
     return found
@@ -75,10 +88,10 @@ def plan_doubts(experiment: Experiment, *, quiet_too: bool = True, lengths_too: 
     if experiment.faults is None:
         return short
     try:
-        facts = app_facts(app_of(experiment.app), journeys_of(experiment.load))
+        facts = app_facts(app_of(experiment.app), journeys_of(experiment.traffic()), experiment.cluster)
     except DocumentError:
         return short  # the app or its journeys are wrong, as doubts() tells
-    quiets = (settling(experiment), judging_settling(experiment.telemetry.interval_s))
+    quiets = (settling(experiment), judging_settling(experiment.telemetry.interval_s, experiment.telemetry.rate_window_s))
     sentences = dict.fromkeys(text for quiet in quiets for text in refusals(experiment.faults, facts, quiet))
     split = [text.partition(": ") for text in sentences]
     return short + [(undotted(setting), sentence) for setting, _, sentence in split if quiet_too or setting.startswith("faults.trials")]
@@ -123,6 +136,29 @@ def _names(experiment: Experiment, stated: Mapping[str, Any]) -> Iterator[Doubt]
     catalogues = {file.stem for file in shipped("metrics").glob("*.yaml")}
     if (catalogue := experiment.features.catalogue) not in catalogues:
         yield ("features", "catalogue"), f"there is no metric catalogue {catalogue!r}; choose one of: {', '.join(sorted(catalogues))}"
+
+
+def _places(experiment: Experiment) -> Iterator[Doubt]:
+    """What cannot be where the document has it: an app of manifests on this machine, pods without a cluster, a source that asks nobody."""
+    cluster, source = experiment.cluster, experiment.telemetry.source
+    load = experiment.load
+    if isinstance(cluster, LocalCluster):
+        if isinstance(app_of(experiment.app).settings, ClusterApp):
+            yield ("app", "kind"), f"{experiment.app.kind} is made of Kubernetes objects; name a cluster: {{provider: kubeconfig, ...}}"
+        if load is not None and load.place == "pods":
+            yield ("load", "place"), "there is no cluster that could run pods: cluster.provider is local"
+        if source.kind == "kubelet" or (isinstance(source, PrometheusSource) and source.in_cluster):
+            yield ("telemetry", "sources", 0, "kind"), f"there is no cluster that {source.kind} could ask: cluster.provider is local"
+        return
+    if source.kind == "scrape":
+        yield ("telemetry", "sources", 0, "kind"), "scrape asks processes of this machine; in a cluster take kubelet or prometheus"
+    if isinstance(source, KubeletSource) and source.containers != "none" and not cluster.node_proxy:
+        text = "containers are seen by the API server's node proxy alone: set cluster.node_proxy: true, or telemetry containers: none"
+        yield ("telemetry", "sources", 0, "containers"), text
+    if load is not None and load.place == "here" and load.address is None:
+        yield ("load", "place"), "generators here need load.address, where the app is reached from outside of the cluster; or place: pods"
+    place = Place(cluster.namespace, cluster.allow_load_balancers)
+    yield from ((("app",), text) for text in doubts_of(app_of(experiment.app), place))
 
 
 def _is_stated(stated: Any, loc: Loc) -> bool:

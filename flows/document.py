@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from flows.consistency import completed, doubts, plan_doubts
-from flows.mending import mended
+from flows.mending import NO_LOAD, mended
 from tasks.app.config import AppConfig, DemoShop
 from tasks.base.errors import DocumentError
 from tasks.base.mistakes import mistakes_of, shown
@@ -29,6 +29,9 @@ from tasks.recordings.config import RecordingEntry
 from tasks.rootcause.config import RankingConfig
 from tasks.telemetry.config import TelemetryConfig
 
+OF_RECORDING = ("cluster", "app", "load", "telemetry", "faults")
+"""Sections on how recordings are made."""
+
 
 class Experiment(Strict):
     """What to deploy, how to load it, what to break, what to record, which detectors to try and how to score them."""
@@ -43,8 +46,8 @@ class Experiment(Strict):
     """Where the app runs."""
     app: AppConfig = DemoShop()
     """What runs there."""
-    load: LoadConfig
-    """Who uses it, how much, when."""
+    load: LoadConfig | None = None
+    """Who uses it, how much, when; empty only where every recording is imported."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """What is sampled."""
     recordings: Annotated[tuple[RecordingEntry, ...], Field(min_length=1, strict=False)]
@@ -60,22 +63,64 @@ class Experiment(Strict):
     ranking: RankingConfig = RankingConfig()
     """How root causes are ranked."""
 
+    @field_validator("load", mode="before")
+    @classmethod
+    def _stated(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("must be a mapping of settings, but is empty")
+        return value
+
     @model_validator(mode="after")
     def _roles(self) -> "Experiment":
         names = [entry.name for entry in self.recordings]
         roles = [entry.role for entry in self.recordings]
         problems = [f"recordings: two are called {name}" for name in sorted({n for n in names if names.count(n) > 1})]
+        to_break = "faults" in {entry.role for entry in self.recorded}
+        if self.recorded and self.load is None:
+            problems.append(NO_LOAD)
         if "training" not in roles:
             problems.append("recordings: none has the role training")
         if "faults" in roles and "calibration" not in roles:
             problems.append("recordings: none has the role calibration, and thresholds come from one")
-        if "faults" in roles and self.faults is None:
+        if to_break and self.faults is None:
             problems.append("recordings: one has the role faults, and there is no section faults that says which")
-        if "faults" not in roles and self.faults is not None:
+        if not to_break and self.faults is not None:
             problems.append("faults: no recording has the role faults, as {name: faults, role: faults} would")
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def recorded(self) -> tuple[RecordingEntry, ...]:
+        """The recordings that are made, not imported."""
+        return tuple(entry for entry in self.recordings if entry.imported is None)
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """References of the imported recordings, by name."""
+        return {entry.name: entry.imported for entry in self.recordings if entry.imported is not None}
+
+    def traffic(self) -> LoadConfig:
+        """
+        The section ``load``, for whoever records.
+
+        Raises:
+            DocumentError: There is none: everything in it is imported.
+        """
+        if self.load is None:
+            raise DocumentError(f"{self.name} says nothing of load: all its recordings are imported")
+        return self.load
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings, defaults filled in; where everything is imported, without what would only say how to record."""
+        value = self.model_dump(mode="json", exclude=None if self.recorded else set(OF_RECORDING))
+        value["recordings"] = [
+            {"name": entry.name, "role": entry.role, "imported": entry.imported}
+            if entry.imported is not None
+            else entry.model_dump(mode="json", exclude={"imported"})
+            for entry in self.recordings
+        ]
+        return value
 
 
 def load_document(path: Path, overrides: Sequence[str] = ()) -> Experiment:

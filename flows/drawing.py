@@ -11,10 +11,12 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 def drawn(document: Experiment, made: Timeline) -> str:
     """The whole plan."""
-    curve = curve_of(document.load.users, shipped_folders())
-    lines = [f"{document.name}: seed {document.seed}, {len(made.recordings)} recordings on {document.cluster.provider}", ""]
+    place = f"{len(made.recordings)} recordings on {document.cluster.provider}" if made.recordings else "nothing is recorded"
+    lines = [f"{document.name}: seed {document.seed}, {place}", ""]
+    lines += [f"{entry.name} ({entry.role}): imported, {entry.imported}" for entry in document.recordings if entry.imported is not None]
+    lines += [""] if document.imported else []
     for one in made.recordings:
-        lines += [*_recording(one, curve), ""]
+        lines += [*_recording(one, curve_of(document.traffic().users, shipped_folders())), ""]
     total = f"{made.samples:,} samples, about {made.disk_bytes / 1e6:,.0f} MB"
     lines.append(f"ETA {minutes(made.eta_s)}; {total}; an alarm counts until {made.grace_s:g} s after a revert")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from prefect import flow
 
 from flows.carry import REQUEST, carry_out, current_store
 from flows.document import Experiment
+from flows.records import require_document
 from tasks.artifacts.runs import Runs
 from tasks.base.errors import DocumentError
 from tasks.base.files import canonical_json
@@ -17,6 +18,7 @@ from tasks.evaluation.config import EvaluationConfig
 def evaluate(run: str = "latest", evaluation: EvaluationConfig | None = None) -> Any:
     """Score the recordings of *run* again, with other evaluation settings when they are given."""
     record = Runs(current_store()).read(run)
+    require_document(record)
     document = Experiment.model_validate_json(canonical_json(record["document"]))
     if evaluation is not None:
         document = document.model_copy(update={"evaluation": evaluation})

@@ -14,6 +14,8 @@ class Check:
     state: State
     text: str
     fix: str = ""
+    more: str = ""
+    """Lines that help with it: a Role in YAML."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

@@ -1,7 +1,7 @@
 """Other people's samples as a recording of this store: out of a Prometheus, without Prefect, and on from where it was stopped."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tasks.recordings.label_file import read_labels
 from tasks.telemetry.ledger import ledger_path
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter
+from tasks.telemetry.prometheus.asked import FILE, added, remember, remembered
 from tasks.telemetry.prometheus.certified import certified, usual_interval_s
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.export import Export
@@ -160,15 +161,16 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
     expected = client.scraped_samples(wanted.span)
     require_room(store.root, expected)
     folder = store.root / "staging" / f"import-{wanted.key}"
+    earlier = remembered(folder / FILE)
     writer = _writer(folder, wanted)
     try:
         if writer.chunk:
             there = f"{int(writer.tally.count.sum()):,} samples are there"
             telling.say(f"going on from {iso((writer.until_ms or 0) / 1000)}, where it was stopped: {there}")
         export = Export(client, facts, wanted.selectors, writer, told=telling.say)
-        _bring(export, wanted, expected, telling.report)
+        _bring(export, wanted, expected, telling.report, earlier)
         require_matches(client.adapter.name, wanted.match, wanted.selectors, writer.tally.series())
-        _write_down(wanted, export, trials, folder)
+        _write_down(wanted, export, trials, folder, added(earlier, export.to_json()))
     finally:
         writer.close()
     ref = store.commit(folder, "recording", Made(wanted.stage, wanted.key, settings=wanted.settings()))
@@ -187,25 +189,26 @@ def _writer(folder: Path, wanted: PrometheusImport) -> WindowWriter:
         raise
 
 
-def _bring(export: Export, wanted: PrometheusImport, expected: int | None, report: Report) -> None:
+def _bring(export: Export, wanted: PrometheusImport, expected: int | None, report: Report, earlier: Mapping[str, Any] | None) -> None:
     start_s, length_s = wanted.span.start_s, wanted.span.length_s
 
     def done(end_ms: int, _: int) -> None:
+        remember(export.writer.folder, added(earlier, export.to_json()))
         stop_if_asked()
         samples = int(export.writer.tally.count.sum())
         of = "" if expected is None else f" of about {expected:,}"
         report(Progress("import", f"{samples:,} samples{of}", end_ms / 1000 - start_s, length_s))
 
     with interruptible():
-        export.span(round(start_s * 1000), round(wanted.span.end_s * 1000), done)
+        export.span(round(start_s * 1000), round(wanted.span.end_s * 1000), done, expected)
 
 
-def _write_down(wanted: PrometheusImport, export: Export, trials: Sequence[Trial], folder: Path) -> None:
+def _write_down(wanted: PrometheusImport, export: Export, trials: Sequence[Trial], folder: Path, server: Mapping[str, Any] | None) -> None:
     for left in folder.iterdir():  # by one that was killed while it wrote down or committed: a manifest must not list another
         if left.is_file() and left != ledger_path(folder):
             left.unlink()
     tally, span = export.writer.tally, wanted.span
-    certificate = certified(tally, span=(span.start_s, span.end_s), server=export.to_json())
+    certificate = certified(tally, span=(span.start_s, span.end_s), server=server)
     about = Imported(
         name=wanted.name,
         role=wanted.role,

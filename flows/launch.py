@@ -30,7 +30,7 @@ def misses(document: Experiment, store: Store, refresh: frozenset[str] = frozens
     """Stage, reason and price (seconds of recording) of each recording that would have to be made."""
     stages = Stages(document, store.root, refresh=refresh)
     found = []
-    for entry in document.recordings:
+    for entry in document.recorded:
         job = stages.record(entry)
         ref, why = look_up(store, job, acceptance(entry))
         if ref is None:

@@ -57,7 +57,7 @@ def _to_record(record: Mapping[str, Any], finished: list[str]) -> list[dict[str,
     document = Experiment.model_validate_json(json.dumps(record["document"]))
     return [
         {"name": entry.name, "planned_s": round(planned_s(entry, document.faults), 1)}
-        for entry in document.recordings
+        for entry in document.recorded
         if f"record:{entry.name}" not in finished
     ]
 

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from tasks.base.mistakes import in_document
 from tasks.base.yaml_events import Loc
 
+NO_LOAD = "load: is missing"
+"""Said of a document that records, as of any setting that must be there."""
 STAND_INS: Mapping[str, Any] = {
     "version": 1,
     "name": "stand-in",
@@ -41,8 +43,11 @@ def mended(value: Mapping[str, Any], error: ValidationError) -> tuple[dict[str, 
             exact = exact and loc[0] not in TIMING
         elif loc[:1] == ("recordings",) and len(loc) > 1 and loc[2:] in ((), ("duration_s",)) and isinstance(_at(result, loc[:2]), dict):
             entry = _at(result, loc[:2])
-            entry.pop("duration_s", None)
+            for name in ("duration_s", "imported"):
+                entry.pop(name, None)
             entry |= {} if entry.get("role") == "faults" else {"duration_s": 1}
+        elif not loc and NO_LOAD in str(item["msg"]):
+            result["load"] = STAND_INS["load"]
         elif not loc or loc[0] == "recordings":
             roles = ("training", "calibration", *(("faults",) if "faults" in value else ()))
             result["recordings"] = [{"name": role, "role": role} | ({"duration_s": 1} if role != "faults" else {}) for role in roles]

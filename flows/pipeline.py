@@ -88,17 +88,22 @@ class Pipeline:
                 self.record.add(Result(stage=job.stage, ref=str(ref), outcome="ran", why=f"cut short: {why}", seconds=seconds))
 
     def recordings(self, names: frozenset[str] | None = None) -> dict[str, str]:
-        """Record what is not recorded yet; reference by recording name."""
+        """Record what is not recorded yet, take what is imported; reference by recording name."""
         wanted = [entry for entry in self.experiment.recordings if names is None or entry.name in names]
-        return {entry.name: self._call(record.record, self.stages.record(entry), record.acceptance(entry)) for entry in wanted}
+        return {entry.name: self._recorded(entry) for entry in wanted}
 
-    def _take(self, name: str, ref: str) -> None:
+    def _recorded(self, entry: RecordingEntry) -> str:
+        if entry.imported is not None:
+            return self._take(entry.name, entry.imported, "imported before")
+        return self._call(record.record, self.stages.record(entry), record.acceptance(entry))
+
+    def _take(self, name: str, ref: str, why: str) -> str:
         store = Store(self.stages.store)
         if problems := store.problems(Ref.parse(ref)):
-            raise StorageError(f"recording {name} is damaged: {problems[0]}", next_step=f"tidegauge run FILE --refresh recording:{name}")
+            raise StorageError(f"recording {name} is damaged: {problems[0]}", next_step=made_anew(name, name in self.experiment.imported))
         self.refs[f"record:{name}"] = ref
-        why = f"taken as run {self.record.body['parent']} has it"
         self.record.add(Result(stage=f"record:{name}", ref=ref, outcome="cached", why=why, seconds=0.0))
+        return ref
 
     def matrices(self, recordings: Mapping[str, str]) -> dict[str, str]:
         """A matrix a recording; the first training recording decides which columns there are."""
@@ -149,10 +154,15 @@ class Pipeline:
             StorageError: One of them is damaged; nothing is computed from it, and nothing that was is shown.
         """
         for name, ref in recordings.items():
-            self._take(name, ref)
+            self._take(name, ref, f"taken as run {self.record.body['parent']} has it")
         matrices = self.matrices(recordings)
         models = self.models(matrices)
         self.judge(recordings, matrices, self.scores(models, matrices))
+
+
+def made_anew(recording: str, imported: bool) -> str:
+    """What to type for a *recording* that is damaged."""
+    return "tidegauge import ... --refresh, as it was imported" if imported else f"tidegauge run FILE --refresh recording:{recording}"
 
 
 def artifact_file(store: Store, ref: str, name: str) -> Path:

@@ -10,7 +10,7 @@ from tasks.artifacts.refs import Ref, new_run_id
 from tasks.artifacts.runs import FORMAT, Runs
 from tasks.artifacts.store import Store
 from tasks.base.clock import SystemClock, iso
-from tasks.base.errors import StorageError
+from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import read_json
 from tasks.base.process import ProcessId, identify
 
@@ -121,17 +121,31 @@ def artifact_name(stage: str) -> str:
     return {"evaluate": "evaluation", "rank": "ranking"}.get(stage, stage)
 
 
+def require_document(record: Mapping[str, Any]) -> None:
+    """
+    Refuse the record of a run that only imported something: nothing says how it would be scored.
+
+    Raises:
+        DocumentError: With the command that does.
+    """
+    if record["extent"] == "import":
+        raise DocumentError(
+            f"run {record['run']} is an import: one recording, and nothing that says how to score it",
+            next_step=f"tidegauge evaluate --imports TRAINING CALIBRATION {record['run']}, each by its run or its name",
+        )
+
+
 def public(record: Mapping[str, Any]) -> dict[str, Any]:
     """The object of ``run --json`` and ``runs show --json``."""
     return {name: record[name] for name in PUBLIC}
 
 
-def numbers_of(store: Store, artifacts: Mapping[str, str]) -> dict[str, Any]:
-    """The tables of a run, read from its artifacts."""
+def numbers_of(store: Store, artifacts: Mapping[str, str], roles: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The tables of a run, read from its artifacts; *roles* of recordings by name, where they are not those that were recorded."""
     found: dict[str, Any] = {"recordings": [], "faults": [], "detectors": [], "ranking": [], "report": None, "notes": [], "shortfall": None}
     for name, text in artifacts.items():
         if name.startswith("record:"):
-            facts = read_json(store.open(Ref.parse(text)).file("recording.json"))
+            facts = _known_here(name, roles or {}, read_json(store.open(Ref.parse(text)).file("recording.json")))
             found["recordings"].append(_recording(facts, text))
             if facts["role"] == "faults":
                 found["faults"] += [_fault(trial) for trial in read_json(store.open(Ref.parse(text)).file("faults.json"))]
@@ -139,7 +153,8 @@ def numbers_of(store: Store, artifacts: Mapping[str, str]) -> dict[str, Any]:
         evaluation = read_json(store.open(Ref.parse(artifacts["evaluation"])).file("evaluation.json"))
         found |= {name: evaluation[name] for name in ("detectors", "notes", "shortfall")}
     if "ranking" in artifacts:
-        found["ranking"] = read_json(store.open(Ref.parse(artifacts["ranking"])).file("ranking.json"))["ranking"]
+        ranking = read_json(store.open(Ref.parse(artifacts["ranking"])).file("ranking.json"))
+        found |= {"ranking": ranking["ranking"], "notes": [*found["notes"], *ranking.get("notes", ())]}
     if "report" in artifacts:
         found["report"] = str(store.open(Ref.parse(artifacts["report"])).file("report.html"))
     found["table"] = table_of(found) if found["detectors"] else None
@@ -157,6 +172,12 @@ def table_of(run: Mapping[str, Any], *, colour: bool = False) -> str:
     out = StringIO()
     Console(file=out, width=112, force_terminal=colour, no_color=not colour, highlight=False).print(detector_table(run, width=110))
     return out.getvalue().rstrip()
+
+
+def _known_here(stage: str, roles: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """*facts* of a recording with the name and the role that it has in a run."""
+    name = stage.partition(":")[2]
+    return {**facts, "name": name, "role": roles.get(name, facts["role"])}
 
 
 def _recording(facts: Mapping[str, Any], ref: str) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Stages:
 
     def names(self) -> set[str]:
         """What ``--refresh`` may name: a stage, or a group of them."""
-        parts = {"record": self.roles, "recording": self.roles, "featurize": self.roles}
+        made = [entry.name for entry in self.experiment.recorded]
+        parts = {"record": made, "recording": made, "featurize": list(self.roles)}
         learnt = [detector.name for detector in self.detectors]
         groups = {**parts, "train": learnt, "score": learnt}
         return {*groups, *(f"{group}:{name}" for group, names in groups.items() for name in names), "evaluate", "rank", "report"}
@@ -65,7 +66,7 @@ class Stages:
         settings = recording_settings(
             cluster=document.cluster,
             app=document.app,
-            load=document.load,
+            load=document.traffic(),
             telemetry=document.telemetry,
             entry=entry,
             faults=document.faults if entry.role == "faults" else None,
@@ -107,7 +108,7 @@ class Stages:
 
     def report(self, inputs: Mapping[str, str]) -> Job:
         """The offline page."""
-        settings = {"document": self.experiment.model_dump(mode="json"), "roles": self.roles}
+        settings = {"document": self.experiment.to_json(), "roles": self.roles}
         return computed(CODE["report"], **self._common("report", "report"), inputs=dict(inputs), settings=settings)
 
     def _features(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Answered from the record and the files alone, before Prefect or any library is i
 the inputs' digests, the code, the library versions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def standing(store: Store, record: Mapping[str, Any]) -> Standing:
     """
     refs = {name: Ref.parse(text) for name, text in record["artifacts"].items()}
     recordings = {name: ref for name, ref in refs.items() if name.startswith("record:")}
-    _check_recordings(store, recordings)
+    _check_recordings(store, recordings, _imported(record))
     reasons = [problem for name, ref in refs.items() if name not in recordings for problem in store.problems(ref)]
     if reasons:
         return Standing(tuple(reasons))
@@ -54,14 +54,20 @@ def standing(store: Store, record: Mapping[str, Any]) -> Standing:
     return Standing(tuple(reasons))
 
 
-def _check_recordings(store: Store, recordings: Mapping[str, Ref]) -> None:
+def _imported(record: Mapping[str, Any]) -> set[str]:
+    """Stages of the recordings that a run has from an import."""
+    return {f"record:{entry['name']}" for entry in record["document"].get("recordings", ()) if entry.get("imported")}
+
+
+def _check_recordings(store: Store, recordings: Mapping[str, Ref], imported: Collection[str]) -> None:
     total = sum(store.open(ref).bytes for ref in recordings.values())
     for name, ref in recordings.items():
         problems = store.problems(ref, read_data=total <= HASHED_BYTES)
         if problems:
+            again = f"tidegauge run FILE --refresh {name.replace('record:', 'recording:')}"
             raise StorageError(
                 f"{name.replace('record:', 'recording ')} is damaged: {problems[0]}",
-                next_step=f"tidegauge run FILE --refresh {name.replace('record:', 'recording:')}",
+                next_step="tidegauge import ... --refresh, as it was imported" if name in imported else again,
             )
 
 

@@ -62,18 +62,21 @@ def timeline(document: Experiment, source: str) -> Timeline:
     Raises:
         DocumentError: It could be recorded but not believed: every reason is listed.
     """
-    app = app_of(document.app)
-    curve = curve_of(document.load.users, (Path(source).parent, *shipped_folders()))
+    grace = grace_s(document.features.rate_window_s, document.features.grid_s)
+    if not document.recorded:
+        return Timeline((), TRAINING_S, 0, BYTES_A_RUN, grace)
+    app, load = app_of(document.app), document.traffic()
+    curve = curve_of(load.users, (Path(source).parent, *shipped_folders()))
     trials: tuple[PlannedTrial, ...] = ()
     if document.faults is not None:
-        trials = plan_trials(document.faults, app_facts(app, journeys_of(document.load)), settling(document), document.seed)
+        trials = plan_trials(document.faults, app_facts(app, journeys_of(load), document.cluster), settling(document), document.seed)
     planned, clock = [], 0.0
-    for entry in document.recordings:
+    for entry in document.recorded:
         length = measured_s(entry, None)
         if entry.role == "faults" and document.faults is not None:
             length = length_s(trials, document.faults)
         begin = clock + DEPLOY_S + entry.warmup_s
-        journeys = planned_journeys(curve, document.load.journeys_per_user_per_s, entry.warmup_s, entry.warmup_s + length)
+        journeys = planned_journeys(curve, load.journeys_per_user_per_s, entry.warmup_s, entry.warmup_s + length)
         planned.append(
             PlannedRecording(
                 entry.name, entry.role, begin, entry.warmup_s, length, curve.peak, journeys, trials if entry.role == "faults" else ()
@@ -82,5 +85,4 @@ def timeline(document: Experiment, source: str) -> Timeline:
         clock = begin + length + CALMING_S * len(planned[-1].trials)
     scrapes = sum(one.length_s + one.warmup_s + CALMING_S * len(one.trials) for one in planned) / document.telemetry.interval_s
     samples = int(scrapes * SERIES_A_SERVICE * len(app.services))
-    grace = grace_s(document.features.rate_window_s, document.features.grid_s)
     return Timeline(tuple(planned), clock + TRAINING_S, samples, BYTES_A_RUN + int(samples * BYTES_A_SAMPLE), grace)

@@ -5,17 +5,23 @@ import sys
 from pathlib import Path
 
 from flows.document import Experiment
-from tasks.app.config import OwnApp
+from tasks.app.files import started_by
 from tasks.base.errors import DocumentError
 from tasks.base.shipped import shipped
+from tasks.cluster.command.file import is_shipped
+from tasks.cluster.command.provider import CommandProvider
+from tasks.cluster.config import CommandCluster
 
 SERVED_TRUST = "TIDEGAUGE_TRUST"
 """Set to 1 where flows are served: documents that come as values may start programs of their own."""
 
 
 def programs(document: Experiment) -> list[list[str]]:
-    """Each argv that the document itself brings (those of the shipped shop are the product's own)."""
-    return [list(service.command) for service in document.app.services] if isinstance(document.app, OwnApp) else []
+    """Each argv that the document itself brings, or has started for it (those of the shipped shop are the product's own)."""
+    cluster = document.cluster
+    commands = list(CommandProvider(Path(), cluster).commands().listed()) if isinstance(cluster, CommandCluster) else []
+    own = [] if isinstance(cluster, CommandCluster) and is_shipped(cluster.commands) else [list(argv) for argv in commands]
+    return [*started_by(document.app), *own]
 
 
 def require_served_trust(document: Experiment) -> None:

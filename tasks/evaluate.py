@@ -16,6 +16,7 @@ from tasks.caching import stage
 from tasks.evaluation.alarms import alarms
 from tasks.evaluation.comparison import differing
 from tasks.evaluation.config import EvaluationConfig, grace_s
+from tasks.evaluation.laid import Laid
 from tasks.evaluation.leakage import leakage
 from tasks.evaluation.power import apart
 from tasks.evaluation.pretended import aa_line
@@ -78,33 +79,51 @@ class Bench:
             step_s=self.features.grid_s,
         )
 
-    def truth(self, names: list[str]) -> Truth:
-        """What happened in the recordings *names*; between two lie rows without a score, so that no alarm spans both."""
-        times, bad, trials = [], [], []
-        for name in names:
-            matrix = self.matrix(name)
-            times.append(padded(matrix.time_s, self.pad, matrix.step_s))
-            bad.append(np.concatenate([self.degraded(name), np.ones(self.pad, dtype=np.bool_)]))
-            trials += [bounded(trial, float(matrix.time_s[-1])) for trial in self.trials(name)]
+    def truth(self, laid: Laid) -> Truth:
+        """What happened in the recordings of *laid*; between two lie rows without a score, so that no alarm spans both."""
+        bad, trials = [], []
+        for name, rows in laid.rows.items():
+            bad.append(np.concatenate([self.degraded(name)[:rows], np.ones(self.pad, dtype=np.bool_)]))
+            trials += [bounded(trial, laid.last_s[name]) for trial in self.trials(name)]
         grace = grace_s(self.features.rate_window_s, self.features.grid_s)
-        return Truth.of(np.concatenate(times), trials, grace_s=grace, degraded=np.concatenate(bad))
+        return Truth.of(laid.time_s, trials, grace_s=grace, degraded=np.concatenate(bad))
+
+    def laid(self, names: list[str]) -> Laid:
+        """The rows of the recordings *names*, in the order of their times, end to end."""
+        return Laid.of({name: self.matrix(name).time_s for name in names}, self.pad, self.features.grid_s)
 
     def trials(self, name: str) -> list[Trial]:
-        """The trials of a recording, judged."""
-        return [Trial.from_json(item) for item in read_json(self.store.open(self.job.ref(f"recording:{name}")).file("faults.json"))]
+        """The trials of a recording, judged; those of an imported one as its labels tell them."""
+        recording = self.store.open(self.job.ref(f"recording:{name}"))
+        found = [Trial.from_json(item) for item in read_json(recording.file("faults.json"))]
+        told = "imported" in read_json(recording.file("recording.json"))
+        return [forgotten(trial, self.features.rate_window_s) for trial in found] if told else found
 
     @property
     def pad(self) -> int:
         """Rows without a score after each recording."""
         return self.settings.close_after
 
-    def scored(self, detector: str, family: str, names: list[str]) -> ScoredDetector:
-        """What *detector* said of the calibration and of the recordings *names*."""
-        return ScoredDetector(detector, family, self.calibration_scores(detector), self.tested(detector, names))
+    def scored(self, detector: str, family: str, laid: Laid) -> ScoredDetector:
+        """What *detector* said of the calibration and of the recordings of *laid*."""
+        return ScoredDetector(detector, family, self.calibration_scores(detector), self.tested(detector, laid))
 
-    def tested(self, detector: str, names: list[str]) -> Floats:
-        """Scores on *names*, laid end to end as :meth:`truth` lays the rows."""
-        return np.concatenate([np.concatenate([values, np.full(self.pad, np.nan)]) for values in self.scores(detector, names)])
+    def tested(self, detector: str, laid: Laid) -> Floats:
+        """Scores on the rows of *laid*."""
+        found = zip(self.scores(detector, list(laid.rows)), laid.rows.values(), strict=True)
+        return np.concatenate([np.concatenate([values[:rows], np.full(self.pad, np.nan)]) for values, rows in found])
+
+
+def forgotten(trial: Trial, window_s: float) -> Trial:
+    """
+    *trial* with a return to normal that nobody measured put off by *window_s*.
+
+    A label tells when a fault was over; what is taken over a rate window shows it for one window longer.
+    """
+    windows = trial.windows
+    if windows.back_to_normal is None or windows.reverted is None or windows.back_to_normal > windows.reverted:
+        return trial
+    return replace(trial, windows=replace(windows, back_to_normal=windows.reverted + window_s))
 
 
 def bounded(trial: Trial, end_s: float) -> Trial:
@@ -114,18 +133,14 @@ def bounded(trial: Trial, end_s: float) -> Trial:
     return replace(trial, windows=replace(trial.windows, back_to_normal=max(end_s, trial.windows.requested)))
 
 
-def padded(time_s: Floats, rows: int, step_s: float) -> Floats:
-    """*time_s* and *rows* further moments."""
-    return np.concatenate([time_s, time_s[-1] + step_s * np.arange(1, rows + 1)])
-
-
 def compute(job: Job, store: Store, folder: Path) -> None:
     """Write ``evaluation.json``: ``detectors`` (the public rows), ``results`` (all that is known), ``alarms``, ``power``, ``leakage``."""
     settings = EvaluationConfig.model_validate_json(_text(job.settings["evaluation"]))
     bench = Bench(job, store, settings, FeaturesConfig.model_validate(job.settings["features"]))
     names = bench.names("faults", "hold-out")
-    truth, calibration = bench.truth(names), bench.calibration()
-    scored = [bench.scored(item["name"], item["family"], names) for item in job.settings["detectors"]]
+    laid, calibration = bench.laid(names), bench.calibration()
+    truth = bench.truth(laid)
+    scored = [bench.scored(item["name"], item["family"], laid) for item in job.settings["detectors"]]
     table = evaluate_all(scored, truth, settings, calibration, seed=job.settings["seed"])
     raised = {one.name: alarms_of(bench, one.name, calibration.threshold(one.calibration)) for one in scored}
     write_json(folder / "evaluation.json", document(bench, truth, table, raised, names))
@@ -200,9 +215,9 @@ def pretended(bench: Bench, table: Evaluation, name: str) -> str | None:
     """The A/A check on the fault-free recording *name*; None where it is too short for pretended windows, or has faults."""
     if bench.trials(name):
         return None
-    scored = [bench.scored(row.name, row.family, [name]) for row in table.results]
-    seed = bench.job.settings["seed"]
-    return aa_line(name, scored, bench.truth([name]), bench.settings, bench.calibration(), seed=seed)
+    laid, seed = bench.laid([name]), bench.job.settings["seed"]
+    scored = [bench.scored(row.name, row.family, laid) for row in table.results]
+    return aa_line(name, scored, bench.truth(laid), bench.settings, bench.calibration(), seed=seed)
 
 
 def _text(value: Any) -> str:

@@ -9,13 +9,16 @@ import pyarrow as pa
 from tasks.artifacts.jobs import Job
 from tasks.artifacts.store import Store
 from tasks.base.clock import from_iso
-from tasks.base.errors import IncompleteError
+from tasks.base.errors import IncompleteError, PreflightError
 from tasks.base.files import read_json, write_json
 from tasks.base.parquet import read_table, write_table
 from tasks.caching import stage
 from tasks.features import matrix as matrices
 from tasks.features.build import build
+from tasks.features.catalogue import read_catalogue
 from tasks.features.config import MIN_ROWS, FeaturesConfig
+from tasks.features.coverage import coverage
+from tasks.telemetry.samples import read_series
 
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
@@ -29,6 +32,8 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     facts = read_json(recording / "recording.json")
     columns = matrices.load(store.open(job.ref("columns")).folder).columns if "columns" in job.inputs else None
     made = build(recording, settings, start_s=from_iso(facts["start"]), end_s=from_iso(facts["end"]), columns=columns)
+    if columns is None and not made.columns:
+        raise nothing_known(recording, settings, job.stage.partition(":")[2])
     matrices.save(made, folder)
     bad = read_json(recording / "degraded.json")
     reach_s = max(made.step_s, settings.rate_window_s)
@@ -37,6 +42,15 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     write_json(folder / "degraded.json", dict(Counter(reason for entry in bad for reason in entry["reasons"])))
     lost = [column.name for column, seen in zip(made.columns, np.asarray(made.valid.any(axis=0)), strict=True) if not seen]
     return (f"{len(lost)} columns have no value at all: {', '.join(lost[:8])}",) if lost else ()
+
+
+def nothing_known(recording: Path, settings: FeaturesConfig, name: str) -> PreflightError:
+    """The refusal of a *recording* whose metrics the catalogue does not know; says what it has."""
+    found = coverage(read_series(recording), read_catalogue(settings.catalogue))
+    return PreflightError(
+        f"the catalogue {settings.catalogue} knows none of the metrics of recording {name}: {found.listing or 'it has no sample'}",
+        next_step="write a catalogue that does (docs/how-to/add-a-metric.md), then add --set features.catalogue=NAME",
+    )
 
 
 def degraded_rows(time_s: np.ndarray, seconds: np.ndarray, reach_s: float) -> np.ndarray:

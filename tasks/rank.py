@@ -1,6 +1,7 @@
 """Stage *rank*: which service and which metric a fault came from, at its injection and at the detector's own onset."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,41 @@ from tasks.rootcause.model import Edge, Observed
 from tasks.rootcause.ranking import Ranker
 from tasks.rootcause.trials import rank_trials
 
+NAMED = 12
+"""Services that a note names."""
+NO_EDGES = "no call edges are known: evidence of edges is off, and what a service measures of requests counts as its own"
+
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
-    """Write ``ranking.json``: ``ranking`` (the public rows), ``rows`` and ``cases`` of each recording of faults."""
+    """Write ``ranking.json``: ``ranking`` (the public rows), ``cases`` of each recording of faults, ``notes`` (what was left out)."""
     settings = RankingConfig.model_validate_json(json.dumps(job.settings["ranking"]))
     features = FeaturesConfig.model_validate(job.settings["features"])
     history, facts = _history(job, store)
     ranker = Ranker.learn(history, [Edge(*edge) for edge in facts["edges"]], settings)
     evaluation = read_json(store.open(job.ref("evaluation")).file("evaluation.json"))
     onsets = own_onsets(evaluation, settings.detector)
-    rows, cases = [], []
+    rows, cases, unknown = [], [], set[str]()
     for name in _named(job, "faults"):
         observed = _observed(job, store, name, history.resolution)
         trials = [Trial.from_json(item) for item in read_json(store.open(job.ref(f"recording:{name}")).file("faults.json"))]
+        unknown |= {trial.target for trial in trials if not trial.placebo} - set(ranker.candidates)
         found = rank_trials(ranker, observed, trials, own_onsets=onsets, grace_s=grace_s(features.rate_window_s, features.grid_s))
         rows += [row.public_row() for row in found.rows]
         cases += [case.to_json() for case in found.cases]
-    write_json(folder / "ranking.json", {"format": "ranking/1", "ranking": rows, "cases": cases, "detector": settings.detector})
-    return () if facts["edges"] else ("the app declares no call edges: evidence of edges is off",)
+    told = notes(ranker, unknown)
+    content = {"format": "ranking/1", "ranking": rows, "cases": cases, "detector": settings.detector, "notes": list(told)}
+    write_json(folder / "ranking.json", content)
+    return told
+
+
+def notes(ranker: Ranker, unknown: Collection[str]) -> tuple[str, ...]:
+    """Sentences on what the rankings could not use: *unknown* are targets that no column is about."""
+    edges = () if ranker.edges else (NO_EDGES,)
+    known = ", ".join(ranker.candidates[:NAMED]) + (f" and {more} more" if (more := len(ranker.candidates) - NAMED) > 0 else "")
+    return edges + tuple(
+        f"{target} is no service of the training recording, so no ranking can name it; its services are {known or 'none'}"
+        for target in sorted(unknown)
+    )
 
 
 def own_onsets(evaluation: dict[str, Any], detector: str) -> dict[str, float | None]:

@@ -54,8 +54,9 @@ class Gathering:
         return dict(read_json(self.folder("evaluation") / "evaluation.json"))
 
     def facts(self, recording: str) -> dict[str, Any]:
-        """What was written down about a recording."""
-        return dict(read_json(self.folder(f"recording:{recording}") / "recording.json"))
+        """What was written down about a recording, with the name and the role that it has here."""
+        facts = read_json(self.folder(f"recording:{recording}") / "recording.json")
+        return {**facts, "name": recording, "role": self.job.settings["roles"][recording]}
 
     def trials(self, recording: str) -> tuple[Trial, ...]:
         """Its trials."""
@@ -74,6 +75,7 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
         span=Interval(from_iso(facts["start"]), from_iso(facts["end"])),
         trials=found.trials(name),
         load=load_view(folder / "load") if (folder / "load").is_dir() else None,
+        imported_from=facts.get("imported", {}).get("access", {}).get("url", "elsewhere") if "imported" in facts else None,
         metrics=model.MetricHistory(made.time_s, columns, made.values, made.valid),
         gaps=tuple(gap_view(gap) for gap in read_json(folder / "gaps.json")["gaps"]),
         degraded=stretches(degraded),
@@ -244,6 +246,7 @@ def gather(job: Job, store: Store) -> model.ReportData:
     """Everything on the page."""
     found = Gathering(job, store)
     document, evaluation = job.settings["document"], found.evaluation
+    ranking = read_json(found.folder("ranking") / "ranking.json")
     trials = tuple(trial for name in found.recordings for trial in found.trials(name))
     first = found.facts(found.recordings[0])
     sources = {"detectors": found.digest("evaluation"), "events": found.digest("evaluation"), "ranking": found.digest("ranking")}
@@ -257,7 +260,7 @@ def gather(job: Job, store: Store) -> model.ReportData:
         false_alarms=false_alarms(found, trials),
         lineage=lineage(found),
         sources=sources,
-        notes=tuple(model.Note(text) for text in (*evaluation["notes"][1:], *recording_notes(found))),
+        notes=tuple(model.Note(text) for text in (*evaluation["notes"][1:], *ranking.get("notes", ()), *recording_notes(found))),
         power=evaluation["power"]["line"],
         budget_per_day=evaluation["budget_per_day"],
         edges=tuple((caller, callee) for caller, callee in first["edges"]),

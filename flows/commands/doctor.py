@@ -5,6 +5,7 @@ from pathlib import Path
 from cyclopts import App
 
 from flows.console import Common
+from flows.findings import Check
 from tasks.base.errors import PreflightError
 
 MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -26,9 +27,17 @@ def doctor(file: Path | None = None, *, common: Common = Common()) -> int:
     from flows.checks import checks
 
     found = checks(file, common.store_path())
-    lines = [f"{MARKS[one.state]} {one.name}: {one.text}" + (f"\n       fix: {one.fix}" if one.fix else "") for one in found]
+    lines = [line for one in found for line in _lines(one)]
     common.show([one.to_json() for one in found], "\n".join(lines))
     failed = [one for one in found if one.state == "fail"]
     if failed:
         raise PreflightError(f"{len(failed)} checks failed; the first: {failed[0].text}", next_step=failed[0].fix or "tidegauge doctor")
     return 0
+
+
+def _lines(one: Check) -> list[str]:
+    """What is said of a check: how it is, what mends it, and what helps with that."""
+    found = [f"{MARKS[one.state]} {one.name}: {one.text}"]
+    if one.fix:
+        found.append(f"       fix: {one.fix}")
+    return [*found, *(f"         {line}" for line in one.more.splitlines())]

@@ -1,5 +1,6 @@
-"""``evaluate``, ``rank``, ``report``: from what was recorded; none of them touches a shop or a cluster."""
+"""``evaluate``, ``rank``, ``report``: from what was recorded or imported; none of them touches a shop or a cluster."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -9,6 +10,7 @@ from flows.console import Common
 RunId = Annotated[str, Parameter(name="--run")]
 Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 Refresh = Annotated[list[str] | None, Parameter(name="--refresh", negative="")]
+Imports = Annotated[list[str] | None, Parameter(name="--imports", negative="", consume_multiple=True)]
 
 
 def register(app: App) -> None:
@@ -17,18 +19,46 @@ def register(app: App) -> None:
         app.command(command)
 
 
-def evaluate(run: RunId = "latest", *, set_: Set = None, refresh: Refresh = None, common: Common = Common()) -> int:
+def evaluate(
+    run: RunId = "latest",
+    *,
+    imports: Imports = None,
+    document: Path | None = None,
+    set_: Set = None,
+    refresh: Refresh = None,
+    common: Common = Common(),
+) -> int:
     """Score the recordings of a run, again if anything changed; with nothing changed the answer is immediate.
+
+    With `--imports` a new run scores what was imported: detectors learn from the imports of role training, thresholds come from those of
+    role calibration, and those of role faults or hold-out are scored.
 
     Parameters
     ----------
     run
         Whose recordings; `latest` is the newest run with an evaluation.
+    imports
+        Imports to score, each by its run, reference, name or role; `ROLE=RUN` uses one for another role.
+    document
+        With `--imports`: a document whose sections features, detectors, evaluation and ranking are used.
     set_
         Override a setting: `--set evaluation.false_alarms_per_day=24`; may be repeated.
     refresh
         Make a stage anew though nothing changed: `evaluate`, `train:robust_z`; may be repeated.
     """
+    from tasks.base.errors import DocumentError
+
+    if imports is not None:
+        if run != "latest":
+            raise DocumentError("--run and --imports are two ways to say what is scored", next_step="leave one of them out")
+        return _imported(imports, document, set_ or [], refresh or [], common)
+    if document is not None:
+        raise DocumentError("--document says how imports are scored", next_step="add --imports, or: tidegauge run FILE")
+    return _run(run, set_ or [], refresh or [], common)
+
+
+def _run(run: str, overrides: list[str], refresh: list[str], common: Common) -> int:
+    from flows.records import require_document
     from flows.standing import standing
     from tasks.artifacts.runs import EVALUATED, Runs
     from tasks.base.errors import DocumentError
@@ -37,12 +67,13 @@ def evaluate(run: RunId = "latest", *, set_: Set = None, refresh: Refresh = None
     record = Runs(store).read(run)
     if run == "latest":
         common.say(f"latest is run {record['run']}")
+    require_document(record)
     if record["status"] == "running":
         raise DocumentError(
             f"run {record['run']} is still running", next_step=f"tidegauge status, or: tidegauge cancel --run {record['run']}"
         )
     finished = record["status"] in EVALUATED and all(name in record["artifacts"] for name in ("evaluation", "ranking", "report"))
-    if not set_ and not refresh and finished:
+    if not overrides and not refresh and finished:
         found = standing(store, record)
         if found.stands:
             from flows.show import show_run
@@ -53,7 +84,7 @@ def evaluate(run: RunId = "latest", *, set_: Set = None, refresh: Refresh = None
             return int(record["exit_code"])
         for reason in found.reasons[:5]:
             common.say(f"has to be computed again: {reason}")
-    return _again(record, set_ or [], refresh or [], common)
+    return _again(record, overrides, refresh, common)
 
 
 def rank(run: RunId = "latest", *, set_: Set = None, common: Common = Common()) -> int:
@@ -78,6 +109,15 @@ def report(run: RunId = "latest", *, common: Common = Common()) -> int:
         Which run; `latest` is the newest one with an evaluation.
     """
     return evaluate(run, common=common)
+
+
+def _imported(words: list[str], file: Path | None, overrides: list[str], refresh: list[str], common: Common) -> int:
+    from flows.commands.running import execute
+    from flows.imports import chosen
+    from flows.synthesis import experiment_of
+
+    found = chosen(common.open_store(), words, common.say)
+    return execute(experiment_of(found, file, overrides), "everything", refresh, common)
 
 
 def _again(record: dict[str, object], overrides: list[str], refresh: list[str], common: Common) -> int:

@@ -28,6 +28,8 @@ class Connection:
 
     header: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     """NAME=VALUE, sent with each request; nothing secret; may be repeated."""
+    header_env: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    """NAME=VARIABLE, a header whose value is secret and stands in that environment variable; may be repeated."""
     ca_file: str | None = None
     """Authority that signed the server's certificate; without it, those that the system trusts."""
     cert_file: str | None = None
@@ -85,6 +87,9 @@ def prometheus(
     end
         Last moment.
     """
+    from tasks.base.memory import plain_allocator
+
+    plain_allocator()
     from flows.importing import PrometheusImport, Telling, import_prometheus
     from tasks.base.clock import iso
     from tasks.base.errors import Cancelled
@@ -98,7 +103,16 @@ def prometheus(
         raise DocumentError("--start must lie before --end, and --end not in the future", next_step="tidegauge import prometheus --help")
     how = connection
     wanted = PrometheusImport(
-        access=Access(url, _headers(how.header), how.ca_file, how.cert_file, how.key_file, how.token_env, how.token_file),
+        access=Access(
+            url,
+            _headers("--header", how.header),
+            how.ca_file,
+            how.cert_file,
+            how.key_file,
+            how.token_env,
+            how.token_file,
+            header_env=_headers("--header-env", how.header_env),
+        ),
         span=Interval(start_s, end_s),
         match=content.match or (EVERYTHING,),
         name=_name(content.name),
@@ -141,12 +155,13 @@ def _moment(text: str, option: str, now_s: float) -> float:
         ) from error
 
 
-def _headers(texts: tuple[str, ...]) -> dict[str, str]:
+def _headers(option: str, texts: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise DocumentError(f"--header {text!r} is not NAME=VALUE")
+        if not equals:  # what stands behind a colon or a space may be secret
+            told = text.replace(":", " ").split(" ")[0]
+            raise DocumentError(f"{option} {told!r} is not NAME={'VARIABLE' if option == '--header-env' else 'VALUE'}")
         found[name] = value
     return found
 

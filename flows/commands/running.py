@@ -119,6 +119,8 @@ def resume(run: RunId, *, trust: Trust = False, common: Common = Common()) -> in
 
     runs = Runs(common.open_store())
     found = runs.read(run)
+    if found.get("extent") == "import":
+        raise DocumentError(f"{found['run']} is an import", next_step="the command that began it goes on where it stopped")
     document = Experiment.model_validate_json(_json(found["document"]))
     require_trust(document, runs.path(found["run"]), trusted=trust)
     extent = found.get("extent", "everything")
@@ -176,10 +178,13 @@ def execute(
     """Run a flow in this process, show its table, and give the run's exit code."""
     from flows.server import enter_server, server_of, without_login
     from flows.show import show_run
+    from flows.suitability import looked_at
     from tasks.base.progress import reporting_to
     from tasks.base.stopping import stoppable
 
     store = common.open_store()
+    for sentence in looked_at(document, store) if extent != "again" else ():
+        common.say(sentence)
     choice = enter_server(store.root, console=common.verbose)
     common.detail(f"Prefect server: {without_login(choice.url) or 'ephemeral'} ({choice.why})")
     with stoppable(), reporting_to(common.progress()), server_of(choice, store.root) as ready:

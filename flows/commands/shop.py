@@ -1,7 +1,7 @@
 """``up``, ``down``, ``status`` and ``faults``: a shop to click through and to break, without Prefect and without a run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -71,6 +71,7 @@ def down(
     all_
         Every one of this store.
     """
+    from tasks.cluster.command.provider import inventory, remove
     from tasks.recordings.standing import standings, take_down
 
     found = standings(common.store_path())
@@ -83,11 +84,14 @@ def down(
     if run is None and not all_ and len(chosen) > 1:
         raise DocumentError(f"several shops are up: {', '.join(one.name for one in chosen)}", next_step="name one with --run, or add --all")
     left = [f"{one.name}: {leftover}" for one in chosen for leftover in take_down(one)]
-    value = {"down": [one.name for one in chosen], "left": left}
+    clusters = inventory(common.store_path()) if all_ else ()
+    left += [f"{one.name}: {one.why}" for made in clusters for one in remove(common.store_path(), made, say=common.say)]
+    names = [*(one.name for one in chosen), *(f"cluster {made.name}" for made in clusters)]
+    value = {"down": names, "left": left}
     if left:
         common.show(value, "\n".join(left))
         raise LeftBehindError(f"{len(left)} things are still there: {left[0]}", next_step="tidegauge down --all")
-    common.show(value, "\n".join(f"{one.name} is down" for one in chosen) or "nothing was up")
+    common.show(value, "\n".join(f"{name} is down" for name in names) or "nothing was up")
     return 0
 
 
@@ -111,9 +115,15 @@ def status(*, follow: Annotated[bool, Flag] = False, common: Common = Common()) 
         time.sleep(1.0)
 
 
-def list_kinds(*, common: Common = Common()) -> int:
-    """List the kinds of faults: what is done, at full strength, and what a placebo of it does."""
-    from tasks.faults.catalogue import KINDS
+def list_kinds(*, provider: Literal["local", "kubernetes"] = "local", common: Common = Common()) -> int:
+    """List the kinds of faults: what is done, at full strength, and what a placebo of it does.
+
+    Parameters
+    ----------
+    provider
+        Where the app runs: on this machine, or in a cluster.
+    """
+    from tasks.faults.catalogue import kinds_for
 
     value = [
         {
@@ -124,7 +134,7 @@ def list_kinds(*, common: Common = Common()) -> int:
             "default_intensity": kind.default_intensity,
             "witnesses": [witness.name for witness in kind.witnesses],
         }
-        for kind in KINDS.values()
+        for kind in kinds_for(provider).values()
     ]
     lines = [
         f"{one['kind']:12} {one['does']}\n{'':12} intensity 1: {one['full_strength']}\n{'':12} placebo: {one['placebo']}" for one in value

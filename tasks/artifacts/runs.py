@@ -61,13 +61,14 @@ class Runs:
 
     def resolve(self, run: str) -> str:
         """
-        The id that *run* stands for: itself, or the newest run with an evaluation for ``latest``.
+        The id that *run* stands for: itself; for ``latest`` the newest run with an evaluation, or else the newest that finished.
 
         Raises:
-            DocumentError: It is no id, or no run has an evaluation yet.
+            DocumentError: It is no id, or no run has finished yet.
         """
         if run != "latest":
             return checked_run_id(run)
+        finished = None
         for name in reversed(self.ids()):
             try:
                 record = self.read(name)
@@ -75,7 +76,11 @@ class Runs:
                 continue
             if record["status"] in EVALUATED and "evaluation" in record["artifacts"]:
                 return name
-        raise DocumentError(f"no run in {self.store.root} has an evaluation yet", next_step="tidegauge run configs/demo.yaml")
+            if record["status"] in EVALUATED and finished is None:
+                finished = name
+        if finished is None:
+            raise DocumentError(f"no run in {self.store.root} has finished yet", next_step="tidegauge run configs/demo.yaml")
+        return finished
 
     def ids(self) -> tuple[str, ...]:
         """All ids, oldest first."""

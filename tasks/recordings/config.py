@@ -26,9 +26,15 @@ class RecordingEntry(Strict):
     """Longest wait for the warm-up gate: smoke test passed, required metrics there, load arrived."""
     reuse_incomplete: bool = False
     """Whether an incomplete recording is good enough to be reused."""
+    imported: Annotated[str, Field(pattern=r"^recording/[0-9a-f]{32}$")] | None = None
+    """An imported recording of the store, `recording/...`, that is taken instead of making one; its length is its own."""
 
     @model_validator(mode="after")
     def _length(self) -> Self:
+        if self.imported is not None:
+            if self.duration_s is not None:
+                raise ValueError("an imported recording has a length of its own; remove duration_s")
+            return self
         if (self.role == "faults") == (self.duration_s is not None):
             raise ValueError(
                 "a recording of role faults takes its length from the section faults; remove duration_s"

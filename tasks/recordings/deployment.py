@@ -19,7 +19,7 @@ from tasks.base.progress import Progress, Report
 from tasks.cluster.config import LocalCluster
 from tasks.cluster.local import LocalHandle, allocate_ports
 from tasks.cluster.provider import Leftover
-from tasks.faults.surface import FaultSurface
+from tasks.faults.injecting import FaultInjector, LocalInjector
 from tasks.load.config import LoadConfig
 from tasks.load.journey import shipped_folders
 from tasks.load.runner import LoadRun
@@ -47,11 +47,14 @@ class LocalDeployed:
     targets: tuple[Target, ...]
 
     @property
-    def surface(self) -> FaultSurface:
-        """Its processes and its fault proxy."""
-        return self.handle
+    def injector(self) -> FaultInjector:
+        """Acts on its processes and its fault proxy."""
+        return LocalInjector(self.handle)
 
-    def smoke(self, app: App) -> None:
+    def check(self) -> None:
+        """Nobody else can take this machine's processes."""
+
+    def smoke(self, app: App, load: LoadConfig) -> None:  # noqa: ARG002 -- the load is on this machine, too
         """See :meth:`tasks.recordings.place.Deployed.smoke`."""
         require_smoke(self.address, app)
 
@@ -71,6 +74,9 @@ class LocalDeployed:
     def keep_outputs(self, folder: Path) -> None:
         """Logs, events and the fault journal."""
         keep_outputs(folder, self.handle.state_dir)
+
+    def leave(self) -> None:
+        """Its supervisor looks after it."""
 
     def down(self) -> tuple[Leftover, ...]:
         """See :meth:`tasks.cluster.local.LocalHandle.down`."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.trials import Trial
-from tasks.faults.catalogue import KINDS
-from tasks.faults.kind import Column, Direction, ProxyRatio, Witness
+from tasks.faults.catalogue import KINDS, columns_of
+from tasks.faults.kind import Column, Direction, FaultKind, ProxyRatio, Witness
 from tasks.faults.witness import Evidence, Indicator
 from tasks.features.grid import Grid, lay, place
 from tasks.features.matrix import Matrix
@@ -39,10 +39,12 @@ class Scene:
     """Who calls a service directly."""
     history: LoadHistory | None = None
     """None while the recording goes on."""
+    kinds: Mapping[str, FaultKind] = field(default_factory=lambda: KINDS)
+    """What can be done where the app runs."""
 
     def evidence(self, trial: Trial) -> Evidence:
         """What is known of *trial*; columns that the recording does not have are left out."""
-        witnesses = [one for witness in KINDS[trial.kind].witnesses if (one := self._witness(witness, trial.target)) is not None]
+        witnesses = [one for witness in self.kinds[trial.kind].witnesses for one in self._witnesses(witness, trial.target)]
         callers = [
             one
             for caller in self.callers.get(trial.target, ())
@@ -51,11 +53,14 @@ class Scene:
         ]
         return Evidence(witnesses, [*self._users(), *callers], callers)
 
-    def _witness(self, witness: Witness, target: str) -> Indicator | None:
-        name = witness.name.format(target=target)
+    def _witnesses(self, witness: Witness, target: str) -> Iterator[Indicator]:
+        """The columns that *witness* means, or the one ratio; nothing where the recording does not have them."""
         if isinstance(witness, Column):
-            return self._column(name, witness.direction, witness.returns)
-        return self._ratio(witness, name, target)
+            names = columns_of(witness, target, self.matrix.names)
+            found = [self._column(name, witness.direction, witness.returns) for name in names]
+        else:
+            found = [self._ratio(witness, witness.name.format(target=target), target)]
+        yield from (one for one in found if one is not None)
 
     def _column(self, name: str, direction: Direction, returns: bool = True) -> Indicator | None:
         if not self.matrix.has(name):

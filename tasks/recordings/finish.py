@@ -25,6 +25,7 @@ from tasks.load.history import LoadHistory, finish, read_history
 from tasks.recordings.format import FORMAT
 from tasks.telemetry.certificate import Certificate, certify
 from tasks.telemetry.gaps import Gap, gaps_json
+from tasks.telemetry.kube.certified import certified as certified_in_cluster
 from tasks.telemetry.prometheus.certified import certified
 from tasks.telemetry.prometheus.writer import counted
 from tasks.telemetry.samples import Samples, read_samples, read_series
@@ -53,25 +54,32 @@ class Taken:
         return self.certificate.gaps
 
 
-def read_back(folder: Path, span: Interval, interval_s: float, features: FeaturesConfig) -> Taken:
+def read_back(folder: Path, span: Interval, interval_s: float, features: FeaturesConfig, *, alone: bool = True) -> Taken:
     """
     Merge the load's logs, then read everything that was written, verified.
+
+    *alone* says that the experiment has this machine for itself: targets are scraped at one interval, and whatever else works there
+    disturbs it. In a cluster each target has an interval of its own, and others are at home.
 
     Raises:
         StorageError: Something on disk is not what was written.
     """
     series, samples = read_series(folder), read_samples(folder)
-    certificate = _certificate(folder, series, samples, interval_s, (span.start_s, span.end_s))
+    certificate = _certificate(folder, series, samples, interval_s if alone else None, (span.start_s, span.end_s))
     finish(folder / "load")
     generator = read_history(folder / "load")
-    finish(folder / "load", machine=machine_of(folder, series, samples, features, generator))
+    finish(folder / "load", machine=machine_of(folder, series, samples, features, generator) if alone else None)
     return Taken(span, interval_s, series, samples, read_history(folder / "load"), certificate, features)
 
 
-def _certificate(folder: Path, series: Sequence[Series], samples: Samples, interval_s: float, span: tuple[float, float]) -> Certificate:
-    """By the planned interval where we scraped ourselves; by what the server did where samples come from one."""
+def _certificate(
+    folder: Path, series: Sequence[Series], samples: Samples, interval_s: float | None, span: tuple[float, float]
+) -> Certificate:
+    """By the planned interval where we scraped ourselves; by what a server did, or each target in a cluster, where it was not us."""
     path = folder / "collector.json"
     said = read_json(path) if path.exists() else {}
+    if "kubelet" in said:
+        return certified_in_cluster(series, samples, span=span)
     if "server" not in said:
         return certify(series, samples, interval_s=interval_s, span=span)
     return certified(counted(folder), span=span, server=said["server"])

@@ -13,7 +13,7 @@ from tasks.base.intervals import Interval
 from tasks.base.trials import Trial
 from tasks.recordings.format import FORMAT
 from tasks.recordings.labels import write_labels
-from tasks.recordings.machine import clocks, versions
+from tasks.recordings.machine import clocks, loaded_versions
 from tasks.telemetry.certificate import Certificate
 from tasks.telemetry.gaps import gaps_json
 
@@ -60,12 +60,12 @@ def write_imported(folder: Path, about: Imported, certificate: Certificate, tria
         "series": certificate.series,
         "samples": certificate.samples,
         "gaps": len(certificate.gaps),
-        "degraded_s": 0,
+        "degraded_s": None,
         "trials": len(trials),
         "certificate": certificate.to_json(),
         "edges": [],
         "machine": {},
-        "versions": versions(),
+        "versions": loaded_versions(),
         "recorded_by": dict(about.modules),
         "processes": {},
         "notes": list(notes),

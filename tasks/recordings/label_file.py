@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.base.clock import from_iso, iso
@@ -57,7 +58,9 @@ def _read(path: Path, text: str, span: Interval, shift_s: float) -> tuple[list[T
         mistakes += _header_mistakes(path, names)
         for row in () if mistakes else rows:
             try:
-                trial = _trial(row, rows.line_num, span, shift_s)
+                trial = _trial(row, span, shift_s)
+                if trial.id in found and not (row.get("fault_id") or "").strip():
+                    trial = replace(trial, id=f"{trial.id}-{rows.line_num}")
                 if trial.id in found:
                     raise ValueError(f"another fault is called {trial.id}")
                 found[trial.id] = trial
@@ -77,7 +80,7 @@ def _header_mistakes(path: Path, names: list[str]) -> list[str]:
     return found + [f"{path}:1: two columns are called {name}" for name in sorted({name for name in names if names.count(name) > 1})]
 
 
-def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: float) -> Trial:
+def _trial(row: Mapping[str, str | None], span: Interval, shift_s: float) -> Trial:
     if None in row:
         raise ValueError("it has more cells than the header")
     cells = {name: (value or "").strip() for name, value in row.items()}
@@ -96,7 +99,7 @@ def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: fl
     if windows.requested < span.start_s or windows.requested > span.end_s:
         raise ValueError("it starts outside of what is imported")
     return Trial(
-        id=cells.get("fault_id") or f"label-{line}",
+        id=cells.get("fault_id") or f"label-{_compact(windows.requested)}",
         kind=cells["kind"],
         target=cells["target"],
         intensity=_number(cells.get("intensity", "")),
@@ -106,6 +109,11 @@ def _trial(row: Mapping[str, str | None], line: int, span: Interval, shift_s: fl
         outcome=None if placebo else Outcome(told or Outcome.IMPACT),
         note="" if told or placebo else ASSUMED,
     )
+
+
+def _compact(moment_s: float) -> str:
+    """``20260921T141320Z``: a name that no fault of another file has."""
+    return "".join(letter for letter in (iso(moment_s) or "")[:19] if letter.isalnum()) + "Z"
 
 
 def _check_name(column: str, text: str) -> None:

@@ -6,10 +6,10 @@ import os
 import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+LOADED = ("numpy", "pyarrow", "urllib3")
 PACKAGES = ("locust", "starlette", "uvicorn", "httpx", "prometheus-client", "pyarrow", "numpy", "psutil")
 
 
@@ -38,12 +38,24 @@ def clocks() -> dict[str, float]:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of Tidegauge and of the libraries that measured."""
-    import tidegauge
+    from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": sys.version.split()[0], "tidegauge": tidegauge.__version__}
+    found = own_versions()
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def loaded_versions() -> dict[str, str]:
+    """The same of what an import goes through, as the libraries say themselves: to look them up takes longer than a second of samples."""
+    return own_versions() | {name: str(sys.modules[name].__version__) for name in LOADED if name in sys.modules}
+
+
+def own_versions() -> dict[str, str]:
+    """Versions of Python and of Tidegauge."""
+    import tidegauge
+
+    return {"python": sys.version.split()[0], "tidegauge": tidegauge.__version__}

@@ -19,7 +19,7 @@ def planned_trials(settings: RecordingSettings, app: App) -> tuple[PlannedTrial,
     """
     if settings.faults is None:
         return ()
-    settling = judging_settling(settings.telemetry.interval_s)
-    planned = plan_trials(settings.faults, app_facts(app, settings.resolved_journeys()), settling, settings.seed)
+    settling = judging_settling(settings.telemetry.interval_s, settings.telemetry.rate_window_s)
+    planned = plan_trials(settings.faults, app_facts(app, settings.resolved_journeys(), settings.cluster), settling, settings.seed)
     name = settings.entry.name
     return planned if name == "faults" else tuple(replace(trial, id=f"{name[:50]}-{trial.id}") for trial in planned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,18 @@ from tasks.base.intervals import Interval
 from tasks.base.progress import Progress, Report
 from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.base.trials import Trial
-from tasks.faults.injector import revert_all
-from tasks.load.runner import LoadRun
+from tasks.cluster.config import LocalCluster
+from tasks.faults.catalogue import kinds_for
+from tasks.faults.kind import FaultKind
+from tasks.features.config import FeaturesConfig
+from tasks.load.status import Load
 from tasks.recordings import finish
 from tasks.recordings.board import Board
 from tasks.recordings.deployment import forget
 from tasks.recordings.evidence import Scene, callers_of
 from tasks.recordings.gate import Gate
 from tasks.recordings.judging import grace_of, judged
+from tasks.recordings.kube.noted import Noted
 from tasks.recordings.labels import write_labels
 from tasks.recordings.length import measured_s
 from tasks.recordings.live import LiveWindow
@@ -30,7 +34,7 @@ from tasks.recordings.machine import clocks, machine, versions
 from tasks.recordings.place import Deployed, place_of
 from tasks.recordings.planning import planned_trials
 from tasks.recordings.settings import RecordingSettings
-from tasks.recordings.settling import judging_features
+from tasks.recordings.settling import judging_features, provider_of
 from tasks.recordings.truth import with_journal
 from tasks.recordings.trying import Trying
 from tasks.telemetry.runner import Collector
@@ -47,6 +51,10 @@ class Recorder:
     folder: Path
     state_dir: Path
     report: Report
+    root: Path
+    """The store."""
+    run_id: str = ""
+    """The run that it is for."""
     modules: dict[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
     kept: bool = False
@@ -61,6 +69,8 @@ class Recorder:
     _notes: list[str] = field(default_factory=list)
     _processes: dict[str, Any] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
+    _left: bool = False
+    """Whether something was still there after the teardown."""
 
     def __post_init__(self) -> None:
         entry = self.settings.entry
@@ -112,10 +122,10 @@ class Recorder:
         with ExitStack() as cleanup:
             shelter = ExitStack()
             cleanup.push(shelter)  # left last, when everything else is down
-            cleanup.callback(forget, self.state_dir)
-            deployed = place_of(self.settings.cluster).deploy(app, self.state_dir, owned=True, report=self.report)
+            cleanup.callback(self._forget)
+            deployed = self._deployed(app)
             cleanup.callback(self._take_down, deployed)
-            cleanup.callback(revert_all, self.state_dir)
+            cleanup.callback(deployed.injector.revert_all)
             self._processes = deployed.facts()
             try:
                 yield deployed
@@ -127,19 +137,32 @@ class Recorder:
         planned_s = entry.warmup_s + measured_s(entry, self.settings.faults)
         return deployed.sampling(self.settings.telemetry, self.folder, planned_s=planned_s, clock=self.clock)
 
+    def _deployed(self, app: App) -> Deployed:
+        try:
+            return place_of(self.settings, self.root, self.run_id).deploy(app, self.state_dir, owned=True, report=self.report)
+        except LeftBehindError:
+            self._left = True
+            raise
+
+    def _forget(self) -> None:
+        """Nothing is left of it: then neither need anything be known. In a cluster, what is left is found by its note alone."""
+        if not (self._left and Noted.read(self.state_dir)):
+            forget(self.state_dir)
+
     def _take_down(self, deployed: Deployed) -> None:
         self.report(Progress("teardown", "stopping the services"))
         left = deployed.down()
         self._trials = with_journal(self._trials, self.state_dir)
         deployed.keep_outputs(self.folder)
+        self._left = bool(left)
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
             raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
 
     @contextmanager
-    def _load(self, deployed: Deployed) -> Iterator[LoadRun]:
+    def _load(self, deployed: Deployed) -> Iterator[Load]:
         self.report(Progress("warm-up", "smoke test"))
-        deployed.smoke(self.settings.resolved_app())
+        deployed.smoke(self.settings.resolved_app(), self.settings.load)
         load = deployed.load(self.settings.load, seed=self.settings.seed, out=self.folder / "load")
         try:
             yield load
@@ -157,13 +180,14 @@ class Recorder:
             limit_s=max(entry.warmup_limit_s, entry.warmup_s),
         )
 
-    def _measure(self, app: App, deployed: Deployed, collector: Collector, load: LoadRun, trials: Any) -> None:
+    def _measure(self, app: App, deployed: Deployed, collector: Collector, load: Load, trials: Any) -> None:
         def keep() -> None:
             stop_if_asked()
+            deployed.check()
             if collector.keep():
                 self._notes.append("the collector died and was started again")
             if (restart := load.keep()) is not None:
-                self._notes.append(f"the load generator was {restart.why} and was started again")
+                self._notes.append(f"{restart.who} was {restart.why} and was started again")
 
         self.board.load = load.status
         self._gate().pass_under_load(load.status, keep, self.clock, self.report)
@@ -185,8 +209,18 @@ class Recorder:
             self._notes.append(trying.untried)
         self._measured = not trying.untried
 
+    @property
+    def _features(self) -> FeaturesConfig:
+        """By which faults are judged."""
+        return judging_features(self.settings.telemetry.interval_s, self.settings.telemetry.rate_window_s)
+
+    @property
+    def _kinds(self) -> Mapping[str, FaultKind]:
+        """What can be done to the app where it runs."""
+        return kinds_for(provider_of(self.settings.cluster))
+
     def _trying(self, app: App, deployed: Deployed, keep: Any) -> Trying:
-        features = judging_features(self.settings.telemetry.interval_s)
+        features = self._features
         live = LiveWindow(self.folder, features)
         callers = callers_of(app.edges)
 
@@ -195,11 +229,11 @@ class Recorder:
             if newest is None:
                 return None
             begin = max(self._start_wall_s or newest, newest - live.keep_s)
-            return Scene(live.matrix(start_s=begin, end_s=newest), live.series(), live.window, callers)
+            return Scene(live.matrix(start_s=begin, end_s=newest), live.series(), live.window, callers, kinds=self._kinds)
 
         telemetry = self.settings.telemetry
         return Trying(
-            surface=deployed.surface,
+            injector=deployed.injector,
             clock=self.clock,
             scene=scene,
             keep=keep,
@@ -213,12 +247,13 @@ class Recorder:
         self.report(Progress("close", "verifying what was written"))
         assert self._start_wall_s is not None  # noqa: S101 -- only called once the span has begun
         interval_s = self.settings.telemetry.interval_s
-        features = judging_features(interval_s)
+        features = self._features
         end_s = finish.last_moment(self.folder) if self._end_wall_s is None else self._end_wall_s
         span = Interval(self._start_wall_s, max(self._start_wall_s, end_s))
-        taken = finish.read_back(self.folder, span, interval_s, features)
+        alone = isinstance(self.settings.cluster, LocalCluster)
+        taken = finish.read_back(self.folder, span, interval_s, features, alone=alone)
         grace_s = grace_of(features.rate_window_s, features.grid_s)
-        scene = Scene(taken.matrix(), taken.series, taken.samples, callers_of(app.edges), taken.history)
+        scene = Scene(taken.matrix(), taken.series, taken.samples, callers_of(app.edges), taken.history, self._kinds)
         trials = judged(scene, self._trials, grace_s, span.end_s)
         write_labels(self.folder, trials)
         whole = finish.complete(taken.gaps, trials, grace_s, ended_early)
@@ -240,5 +275,5 @@ class Recorder:
             versions=versions(),
             modules=self.modules,
             processes=self._processes,
-            notes=tuple(dict.fromkeys(self._notes)),
+            notes=tuple(dict.fromkeys([*self._notes, *([] if app.edge_note is None else [app.edge_note])])),
         )

@@ -13,6 +13,7 @@ from tasks.base.files import write_atomically
 from tasks.base.stopping import sheltered
 from tasks.telemetry.config import PrometheusSource, ScrapeSource, TelemetryConfig
 from tasks.telemetry.plan import ScrapePlan
+from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter
 from tasks.telemetry.prometheus.client import OFFSET_S, Client
 from tasks.telemetry.prometheus.identity import ROLE_LABEL, SERVICE_LABEL
@@ -36,16 +37,21 @@ def sampling(telemetry: TelemetryConfig, targets: Sequence[Target], folder: Path
     source = telemetry.source
     if isinstance(source, ScrapeSource):
         plan = ScrapePlan.of(source, telemetry.flush_s, targets, folder)
-        with _running(Collector.start(plan)) as collector:
+        with running(Collector.start(plan)) as collector:
             yield collector
         return
+    if not isinstance(source, PrometheusSource) or source.in_cluster:
+        raise PreflightError(
+            f"telemetry.sources[0]: there is no cluster here that {source.kind} could ask", next_step="take kind: scrape, or give a url"
+        )
     require_server(source, planned_s)
-    with told_to(source, targets), _running(Collector.start(TailPlan.of(source, telemetry.flush_s, clock.wall_s(), folder))) as collector:
+    with told_to(source, targets), running(Collector.start(TailPlan.of(source, telemetry.flush_s, clock.wall_s(), folder))) as collector:
         yield collector
 
 
 @contextmanager
-def _running(collector: Collector) -> Iterator[Collector]:
+def running(collector: Collector) -> Iterator[Collector]:
+    """*collector*, once samples come from it; stopped, with everything fetched, at the end."""
     try:
         collector.ready(READY_S)
         yield collector
@@ -54,22 +60,24 @@ def _running(collector: Collector) -> Iterator[Collector]:
             collector.stop()
 
 
-def require_server(source: PrometheusSource, planned_s: float) -> None:
+def require_server(source: PrometheusSource, planned_s: float, access: Access | None = None) -> None:
     """
-    Refuse a server that cannot hold what is planned.
+    Refuse a server that cannot hold what is planned; *access* is how it is reached where it is in a cluster.
 
     Raises:
         PreflightError: It does not answer, keeps less than the plan takes, or has another time than this machine.
     """
-    facts = looked_over(Client(DirectAdapter(source.access)), source.way)
+    client = Client(DirectAdapter(access or source.access))
+    facts = looked_over(client, source.way)
     if facts.retention_s is not None and facts.retention_s < planned_s:
         raise PreflightError(
-            f"{source.url} keeps {facts.retention_s / 3600:g} hours, and {planned_s / 3600:.1f} are planned",
+            f"{client.adapter.name} keeps {facts.retention_s / 3600:g} hours, and {planned_s / 3600:.1f} are planned",
             next_step="start it with a longer --storage.tsdb.retention.time",
         )
     if abs(facts.clock_offset_s) > OFFSET_S + facts.clock_error_s:
         raise PreflightError(
-            f"the clock of {source.url} is {facts.clock_offset_s:+.1f} s off this machine's; faults could not be laid over its samples",
+            f"the clock of {client.adapter.name} is {facts.clock_offset_s:+.1f} s off this machine's: "
+            "faults could not be laid over its samples",
             next_step="set both clocks (chrony, ntpd), then run again",
         )
 

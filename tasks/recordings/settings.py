@@ -7,10 +7,11 @@ from typing import Any
 
 from tasks.app.config import AppConfig
 from tasks.app.files import app_of
+from tasks.app.key import app_key
 from tasks.app.model import App
 from tasks.base.files import canonical_json
 from tasks.base.model import Strict
-from tasks.cluster.config import ClusterConfig
+from tasks.cluster.config import ClusterConfig, LocalCluster
 from tasks.faults.config import FaultsConfig
 from tasks.load.config import JourneySet, LoadConfig
 from tasks.load.journey import journeys_of, shipped_folders
@@ -71,11 +72,14 @@ def recording_settings(
     """
     entry = entry.model_copy(update={"reuse_incomplete": False})
     settings = RecordingSettings(cluster=cluster, app=app, load=load, telemetry=telemetry, entry=entry, faults=faults, seed=seed)
+    measured = settings.model_dump(mode="json", exclude={"entry": {"imported"}})  # never of what is made; keys are those of before
+    in_pods = not isinstance(settings.cluster, LocalCluster)
+    measured["app"] = app_key(settings.app, in_pods=in_pods)
     users = curve_of(load.users, shipped_folders())
     files = {
-        "app": settings.resolved_app().settings.model_dump(mode="json"),
+        "app": app_key(settings.resolved_app().settings, in_pods=in_pods),
         "journeys": settings.resolved_journeys().model_dump(mode="json"),
         "users": {"times_s": users.times_s, "users": users.users, "held": users.held, "period_s": users.period_s},
     }
-    found: dict[str, Any] = json.loads(canonical_json({**settings.model_dump(mode="json"), "files": files}))
+    found: dict[str, Any] = json.loads(canonical_json({**measured, "files": files}))
     return found  # as JSON reads it, so that it compares equal with what a manifest holds

@@ -6,25 +6,32 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.app.config import AppConfig
 from tasks.app.files import app_of
-from tasks.base.clock import iso
-from tasks.base.errors import Cancelled, DocumentError, TidegaugeError
+from tasks.base.clock import SystemClock, iso
+from tasks.base.errors import Cancelled, DocumentError, LeftBehindError, TidegaugeError
 from tasks.base.files import read_json, write_json
 from tasks.base.progress import Report
 from tasks.base.stopping import sheltered
-from tasks.cluster.config import LocalCluster
+from tasks.cluster.config import ClusterConfig, LocalCluster
 from tasks.cluster.local import LocalHandle
 from tasks.cluster.local import leftovers as cluster_leftovers
 from tasks.cluster.local import take_down as cluster_take_down
 from tasks.cluster.remains import supervisor_of
-from tasks.faults.catalogue import KINDS, nearest
-from tasks.faults.injector import ActiveFault, FaultReceipt, inject, open_faults, revert_all
+from tasks.faults.catalogue import nearest
+from tasks.faults.injecting import ActiveFaultView, FaultInjector, LocalInjector
+from tasks.faults.injector import FaultReceipt, open_faults, revert_all
 from tasks.faults.journal import Journal
 from tasks.faults.preflight import FaultRequest
-from tasks.recordings.deployment import deploy, forget, state_folder
+from tasks.recordings.deployment import LocalPlace, forget, state_folder
+from tasks.recordings.kube.noted import Noted
+from tasks.recordings.place import Place
+from tasks.telemetry.config import TelemetryConfig
+
+if TYPE_CHECKING:
+    from tasks.recordings.kube.standing import ClusterStanding
 
 FACTS = "shop.json"
 
@@ -45,7 +52,8 @@ class Standing:
     @property
     def recording(self) -> bool:
         """Whether it belongs to a recording that is under way."""
-        return self.address is None and supervisor_of(self.state_dir) is not None
+        noted = Noted.read(self.state_dir)
+        return self.address is None and (supervisor_of(self.state_dir) is not None if noted is None else noted.looked_after)
 
     def inject(
         self,
@@ -66,13 +74,15 @@ class Standing:
             PreflightError: It was refused before anything was touched.
             FaultActiveError: It could not be verified that the fault is over.
         """
-        if kind not in KINDS:
-            raise DocumentError(f"there is no fault kind {kind!r}{nearest(kind, KINDS)}", next_step="tidegauge faults list")
-        strength = KINDS[kind].default_intensity if intensity is None else intensity
+        injector = injector_of(self.state_dir)
+        kinds = injector.kinds()
+        if kind not in kinds:
+            raise DocumentError(f"there is no fault kind {kind!r} here{nearest(kind, kinds)}", next_step="tidegauge faults list")
+        strength = kinds[kind].default_intensity if intensity is None else intensity
         name = f"{kind.replace('_', '-')}-{secrets.token_hex(3)}"
         request = FaultRequest(id=name, kind=kind, target=target, intensity=strength, duration_s=duration_s, placebo=placebo)
         try:
-            fault = inject(LocalHandle.attach(self.state_dir), request)
+            fault = injector.inject(request)
             if wait:
                 return _with_times(asdict(_waited(fault)))
         except Cancelled:
@@ -80,11 +90,16 @@ class Standing:
                 say(f"{name}: {kind} on {target} is reverted and verified")
             raise
         entry = fault.entry()
-        facts = {"acknowledged": entry.wall_s("acknowledged"), "requested": fault.requested, "revert_requested": None, "reverted": None}
+        facts = {
+            "acknowledged": entry.wall_s("acknowledged"),
+            "requested": entry.wall_s("planned"),
+            "revert_requested": None,
+            "reverted": None,
+        }
         return _with_times({**asdict(request), **facts, "verified": False})
 
 
-def _waited(fault: ActiveFault) -> FaultReceipt:
+def _waited(fault: ActiveFaultView) -> FaultReceipt:
     try:
         return fault.wait()
     except BaseException:
@@ -98,7 +113,18 @@ def _with_times(receipt: dict[str, Any]) -> dict[str, Any]:
     return {name: iso(value) if name in times else value for name, value in receipt.items()}
 
 
-def start_standing(root: Path, app: AppConfig, cluster: LocalCluster, *, ttl_s: float | None, report: Report) -> Standing:
+def injector_of(state_dir: Path) -> FaultInjector:
+    """
+    What breaks the shop in *state_dir*.
+
+    Raises:
+        PreflightError: It does not run, or its cluster cannot be reached.
+    """
+    there = in_cluster(state_dir)
+    return LocalInjector(LocalHandle.attach(state_dir)) if there is None else there.injector()
+
+
+def start_standing(root: Path, app: AppConfig, cluster: ClusterConfig, *, ttl_s: float | None, report: Report) -> Standing:
     """
     Start the app so that it outlives this process.
 
@@ -107,14 +133,26 @@ def start_standing(root: Path, app: AppConfig, cluster: LocalCluster, *, ttl_s: 
     """
     name = f"shop-{secrets.token_hex(3)}"
     state_dir = state_folder(root, name)
-    settings = cluster if ttl_s is None else cluster.model_copy(update={"ttl_s": ttl_s})
     try:
-        deployed = deploy(app_of(app), settings, state_dir, owned=False, report=report)
+        deployed = _standing_place(root, app, cluster, ttl_s, name).deploy(app_of(app), state_dir, owned=False, report=report)
+    except LeftBehindError:
+        raise  # what is left is found by the folder
     except BaseException:
         forget(state_dir)
         raise
+    deployed.leave()
     write_json(state_dir / FACTS, {"address": deployed.address})
     return Standing(name, state_dir, deployed.address)
+
+
+def _standing_place(root: Path, app: AppConfig, cluster: ClusterConfig, ttl_s: float | None, name: str) -> Place:
+    if isinstance(cluster, LocalCluster):
+        return LocalPlace(cluster if ttl_s is None else cluster.model_copy(update={"ttl_s": ttl_s}))
+    if ttl_s is not None:
+        raise DocumentError("--ttl is for shops on this machine: nothing in a cluster looks after its end", next_step="tidegauge down")
+    from tasks.recordings.kube.place import KubePlace
+
+    return KubePlace(cluster, app, TelemetryConfig(), root, name, SystemClock())
 
 
 def standings(root: Path) -> list[Standing]:
@@ -149,11 +187,18 @@ def revert_faults(shop: Standing) -> list[str]:
     Raises:
         FaultActiveError: One could not be verified to be over.
     """
+    if (there := in_cluster(shop.state_dir)) is not None:
+        return there.revert_faults()
     return [entry.id for entry in revert_all(shop.state_dir)]
 
 
 def take_down(shop: Standing) -> Sequence[str]:
-    """Revert its faults, end its processes, forget its folder; what is still there, a sentence each."""
+    """Revert its faults, end its processes or remove its objects, forget its folder; what is still there, a sentence each."""
+    if (there := in_cluster(shop.state_dir)) is not None:
+        left = there.take_down()
+        if not left:
+            forget(shop.state_dir)
+        return left
     problems = []
     try:
         revert_faults(shop)
@@ -168,4 +213,15 @@ def take_down(shop: Standing) -> Sequence[str]:
 
 def leftovers(shop: Standing) -> list[str]:
     """What of *shop* runs though nobody looks after it."""
+    if (there := in_cluster(shop.state_dir)) is not None:
+        return there.leftovers()
     return [f"{one.name} ({one.identity}): {one.why}" for one in cluster_leftovers(shop.state_dir)]
+
+
+def in_cluster(state_dir: Path) -> ClusterStanding | None:
+    """The deployment of *state_dir*, if it is in a cluster."""
+    if Noted.read(state_dir) is None:
+        return None
+    from tasks.recordings.kube.standing import standing_in_cluster
+
+    return standing_in_cluster(state_dir)

@@ -9,10 +9,9 @@ from tasks.base.clock import Clock
 from tasks.base.errors import PreflightError
 from tasks.base.progress import Progress, Report
 from tasks.base.trials import Outcome, Trial, Windows
-from tasks.faults.injector import inject
+from tasks.faults.injecting import FaultInjector
 from tasks.faults.preflight import FaultRequest
 from tasks.faults.schedule import PlannedTrial, again
-from tasks.faults.surface import FaultSurface
 from tasks.recordings.evidence import Scene
 from tasks.recordings.judging import judged_one, spans_of
 
@@ -24,7 +23,7 @@ NOT_BACK = "not back to normal"
 class Trying:
     """Walks through a plan of trials on a running deployment."""
 
-    surface: FaultSurface
+    injector: FaultInjector
     clock: Clock
     scene: Callable[[], Scene | None]
     """The last minutes as they are on disk now; None before there is anything."""
@@ -87,7 +86,7 @@ class Trying:
         self.begun.append(plan.id)
         trial = Trial(plan.id, plan.kind, plan.target, plan.intensity, plan.placebo, plan.duration_s, Windows(requested))
         try:
-            fault = inject(self.surface, request, clock=self.clock)
+            fault = self.injector.inject(request)
         except PreflightError as error:
             outcome = None if plan.placebo else Outcome.NOT_INJECTED
             return replace(trial, outcome=outcome, note=f"refused: {error.message}")

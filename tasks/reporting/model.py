@@ -100,6 +100,8 @@ class RecordingView:
     """Complete or not, reused or recorded now, and why."""
     certificate: Mapping[str, Any] | None = None
     """Its data certificate."""
+    imported_from: str | None = None
+    """Address of the server that it came from: nobody here made its load or watched its machine; None: it was recorded here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from tasks.reporting.glossary import GLOSSARY
 from tasks.reporting.grid import Cell
 from tasks.reporting.model import LineageStage, RecordingView, ReportData
 from tasks.reporting.verdict import verdict
-from tasks.reporting.wording import anchor, plural, seconds, shown, visible
+from tasks.reporting.wording import UNDEFINED, anchor, plural, seconds, shown, visible
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST = 20_000
@@ -178,6 +178,13 @@ def _scores(data: ReportData, order: list[str], names: set[str]) -> list[tuple[R
     return groups
 
 
+def _degraded(known_s: list[float]) -> Cell:
+    """Degraded seconds of the recordings of which somebody watched load and machine."""
+    if not known_s:
+        return Cell(UNDEFINED, sub="nobody watched load and machine")
+    return Cell(seconds(sum(known_s)), sub="of load, telemetry or machine", tone="bad" if any(known_s) else "")
+
+
 def _lineage(data: ReportData) -> list[tuple[LineageStage, str]]:
     """Each stage with the id that links point at; a digest that two stages share belongs to the first."""
     first: dict[str, int] = {}
@@ -190,13 +197,14 @@ def _facts(data: ReportData) -> tuple[tuple[str, Cell], ...]:
     trials = [trial for view in data.recordings for trial in view.trials]
     real = [trial for trial in trials if not trial.placebo]
     hurt = sum(trial.outcome is Outcome.IMPACT for trial in real)
-    degraded = sum(float(row.get("degraded_s") or 0) for row in data.run.get("recordings") or ())
+    degraded = [float(row["degraded_s"]) for row in data.run.get("recordings") or () if row.get("degraded_s") is not None]
+    imported = sum(view.imported_from is not None for view in data.recordings)
     recorded = sum(view.span.length_s for view in data.recordings)
     started = min((view.span.start_s for view in data.recordings), default=None)
     return (
         ("Faults", Cell(f"{len(real)}", sub=f"{hurt} hurt users")),
         ("Placebos", Cell(f"{len(trials) - len(real)}", sub="walk the whole way, change nothing")),
-        ("Recorded", Cell(seconds(recorded), sub=f"in {plural(len(data.recordings), 'deployment')}")),
-        ("Degraded", Cell(seconds(degraded), sub="of load, telemetry or machine", tone="bad" if degraded else "")),
+        ("Recorded", Cell(seconds(recorded), sub=f"in {plural(len(data.recordings), 'recording' if imported else 'deployment')}")),
+        ("Degraded", _degraded(degraded)),
         ("Started", Cell((iso(started) or "-")[11:16] or "-", sub=f"UTC, {(iso(started) or '-')[:10]}")),
     )

@@ -24,7 +24,8 @@ def recordings(data: ReportData) -> Grid:
     rows = tuple(_recording(view, facts.get(view.name, {}), data.sources) for view in data.recordings)
     return Grid(
         "recordings",
-        "Recordings: one is one deployment, from start to teardown",
+        "Recordings: one is one deployment, from start to teardown"
+        + (", or a stretch of time that was imported" if any(view.imported_from for view in data.recordings) else ""),
         tuple(Heading(words, numeric=3 <= index <= 7) for index, words in enumerate(headings)),
         rows,
         empty="nothing was recorded",
@@ -42,7 +43,7 @@ def _recording(view: RecordingView, facts: Mapping[str, Any], sources: Mapping[s
             text((iso(view.span.start_s) or "")[:19].replace("T", " ")),
             Cell(seconds(view.span.length_s), view.span.length_s),
             *(undefined("it was not counted") if value is None else Cell(f"{value:,}", value) for value in (samples, series, holes)),
-            undefined("it was not counted")
+            undefined("nobody watched load and machine" if view.imported_from else "it was not counted")
             if degraded is None
             else Cell(seconds(float(degraded)), degraded, tone="bad" if degraded else ""),
             text(shown(view.note) or UNDEFINED),

@@ -99,7 +99,8 @@ def terms(
     The two terms of each service's score, in the order of *candidates*; NaN: nothing valid to take it from.
 
     First, the largest deviation of its own resource metrics. Second, the mean clipped deviation over the call edges that touch
-    it; an edge has no metrics of its own, so what its two ends measure of requests stands for it.
+    it; an edge has no metrics of its own, so what its two ends measure of requests stands for it. Without any edge, what a
+    service measures of requests is among its own metrics.
 
     Args:
         sizes: Absolute deviations, shape ``(n_columns,)``.
@@ -107,7 +108,7 @@ def terms(
         edges: Who calls whom.
         candidates: Services to score.
     """
-    is_request = np.array([metric in REQUEST_METRICS for metric in observed.metrics])
+    is_request = np.array([bool(edges) and metric in REQUEST_METRICS for metric in observed.metrics], dtype=np.bool_)
     service = np.array(observed.services)
     clipped = np.minimum(sizes, CLIP)
     resources = [_largest(sizes[(service == name) & ~is_request]) for name in candidates]

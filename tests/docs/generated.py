@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks.base.yaml_source import read_source
 from tests.bench.rows import FIGURES, read_rows
@@ -26,7 +26,8 @@ def pages() -> dict[str, str]:
 
 def blocks() -> dict[str, str]:
     """Tables inside hand-written pages, by the name in ``<!-- printed: NAME -->``; a later ``<!-- end -->`` closes each."""
-    return {"metrics": metrics_table(), "faults": faults_table(), "detectors": detectors_table(), "exits": exits_table()}
+    faults = {"faults": faults_table(), "cluster-faults": faults_table("kubernetes")}
+    return {"metrics": metrics_table(), **faults, "detectors": detectors_table(), "exits": exits_table()}
 
 
 def measured() -> dict[str, str]:
@@ -52,7 +53,7 @@ def with_blocks(text: str, found: Mapping[str, str]) -> str:
     def replace(match: re.Match[str]) -> str:
         return f"<!-- printed: {match['name']} -->\n{found[match['name']]}<!-- end -->"
 
-    return re.sub(r"<!-- printed: (?P<name>[a-z]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+    return re.sub(r"<!-- printed: (?P<name>[a-z-]+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
 
 
 # -- the document ------------------------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def metrics_table() -> str:
         (
             f"`{one['metric']}`",
             ", ".join(one["roles"]),
-            ", ".join(f"`{name}`" for name in one["source"]),
+            (f"`{one['above']}` over " if "above" in one else "") + ", ".join(f"`{name}`" for name in one["source"]),
             one["kind"],
             one["unit"] or "-",
             _floor(one),
@@ -179,13 +180,13 @@ def _floor(one: Mapping[str, Any]) -> str:
     return f"{one['floor_abs']:,g}" + (f", or {ratio:.0%} of the training median" if ratio else "")
 
 
-def faults_table() -> str:
-    """The kinds of faults."""
-    from tasks.faults.catalogue import KINDS
+def faults_table(provider: Literal["local", "kubernetes"] = "local") -> str:
+    """The kinds of faults that can be done there."""
+    from tasks.faults.catalogue import kinds_for
 
     rows = [
         (f"`{one.name}`", one.summary, one.full_strength, one.placebo, ", ".join(f"`{w.name}`" for w in one.witnesses))
-        for one in KINDS.values()
+        for one in kinds_for(provider).values()
     ]
     return table(("kind", "does", "at intensity 1", "a placebo of it", "witnessed by"), rows)
 

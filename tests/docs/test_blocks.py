@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,11 +93,18 @@ DATA = [block for page in markdown_pages() for block in blocks_of(page) if block
 
 @pytest.mark.parametrize("block", DATA, ids=lambda block: block.place)
 def test_parts_of_documents_are_valid(block: Block):
-    """A YAML block shows sections of a document: laid over the shipped demo it is a document that can be planned."""
+    """A YAML block shows sections of a document: laid over a shipped demo it is a document that can be planned."""
     part = parse_source(block.body.encode(), block.place).value
-    whole = parse_source((ROOT / "configs" / "demo.yaml").read_bytes(), "demo").value
+    demo = "kubernetes-demo.yaml" if needs_a_cluster(part) else "demo.yaml"
+    whole = parse_source((ROOT / "configs" / demo).read_bytes(), "demo").value
     document = validate(Source(block.place, {**whole, **part}, {}))
     assert timeline(document, str(ROOT / "configs" / "demo.yaml")).eta_s > 0
+
+
+def needs_a_cluster(part: dict[str, Any]) -> bool:
+    """Whether a part speaks of what only a cluster has."""
+    sources = (part.get("telemetry") or {}).get("sources") or [{}]
+    return any(one.get("kind") == "kubelet" or "service" in one or "deploy" in one for one in sources)
 
 
 PROGRAMS = [block for page in markdown_pages() for block in blocks_of(page) if block.language == "python"]

@@ -19,6 +19,7 @@ from flows.cli import main
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Store
 from tasks.recordings.label_file import ASSUMED
+from tasks.telemetry.prometheus.export import FIRST_MS
 from tests.flows.conftest import Outcome
 from tests.prometheus.cutting_proxy import PASS, Answer, CuttingProxy, Delay, Stall, always
 from tests.prometheus.history import START_MS, Course, differing, jittered, resets, write_blocks
@@ -45,6 +46,8 @@ def target(job: str, times: np.ndarray, down: Sequence[int] = ()) -> list[Course
 EVERY = np.arange(START_MS, END_MS + 1, 5000)
 HOLED = EVERY[(EVERY <= START_MS + 600_000) | (EVERY >= START_MS + 700_000)]
 WHOLE = [*target("orders", EVERY, down=range(50, 60)), *target("carts", EVERY)]
+LONG_END_MS = START_MS + FIRST_MS + 3_600_000
+LONG = target("orders", np.arange(START_MS, LONG_END_MS + 1, 15_000))
 
 
 @pytest.fixture(scope="module", params=EACH_MAJOR)
@@ -58,6 +61,13 @@ def each(request, tmp_path_factory):
 def server(tmp_path_factory):
     """One such server."""
     with serving(tmp_path_factory.mktemp("server"), WHOLE) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """One whose hours are more than one window."""
+    with serving(tmp_path_factory.mktemp("server"), LONG) as started:
         yield started
 
 
@@ -107,7 +117,7 @@ def test_an_import_is_a_recording_and_a_run(each, typed, tmp_path, way):
             "samples": sum(len(one.time_ms) for one in WHOLE),
             "series": 10,
             "gaps": 0,
-            "degraded_s": 0,
+            "degraded_s": None,
         }
     ]
     assert [(one["name"], one["outcome"], one["why"]) for one in done.value["stages"]] == [("record:shop", "ran", "not imported before")]
@@ -277,6 +287,10 @@ def test_samples_that_tell_of_no_scrape_are_noted(tmp_path, typed):
         (["--match", "{}"], "would select every series"),
         (["--header", "X-Y"], "is not NAME=VALUE"),
         (["--header", "Authorization=Bearer hunter2"], "carries a secret"),
+        (["--header", "X-Api-Key=hunter2"], "carries a secret"),
+        (["--header", "X-Api-Key: hunter2"], "'X-Api-Key' is not NAME=VALUE"),
+        (["--header-env", "X-Api-Key"], "is not NAME=VARIABLE"),
+        (["--header-env", "X-Api-Key=hunter2!"], "should be the name of a variable"),
         (["--header", "X-Y=a\r\nb"], "control character"),
         (["--name", "My Recording"], "lower-case letters"),
         (["--role", "testing"], "--role"),
@@ -396,6 +410,28 @@ def test_a_server_that_wants_a_token_gets_it_and_nobody_else_does(server, typed,
     assert not [path for path in stored if b"hunter2" in path.read_bytes()]
 
 
+def test_a_header_that_is_secret_is_sent_and_stands_nowhere(server, typed, tmp_path, monkeypatch):
+    """Its variable is named; its value goes to the server with each request, and into no file, message or answer."""
+    monkeypatch.setenv("KEY_OF_A_TEST", "hunter2")
+
+    def plan(seen):
+        return PASS if ("X-Api-Key", "hunter2") in seen.headers else Answer(401, b"who are you?")
+
+    with CuttingProxy(server.port, plan) as proxy:
+        argv = arguments(proxy.url, START_MS, START_MS + 60_000, tmp_path / "store")
+        without, done = typed(*argv), typed(*argv, "--header-env", "X-Api-Key=KEY_OF_A_TEST")
+        monkeypatch.delenv("KEY_OF_A_TEST")
+        gone = typed(*argv, "--header-env", "X-Api-Key=KEY_OF_A_TEST", "--refresh")
+
+    assert (without.code, done.code, gone.code) == (4, 0, 4)
+    assert "KEY_OF_A_TEST holds no value for the header X-Api-Key" in gone.value["error"]
+    stored = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert len(stored) > 5
+    assert not [path for path in stored if b"hunter2" in path.read_bytes()]
+    assert "hunter2" not in done.out + done.err + gone.out + gone.err
+    assert "KEY_OF_A_TEST" in (folders(tmp_path / "store")[0] / "recording.json").read_text()
+
+
 # -- stopped on the way ---------------------------------------------------------------------------------------------------------
 
 
@@ -412,10 +448,10 @@ def chunks(root: Path) -> int:
 
 
 @pytest.mark.parametrize(("act", "signum"), [(Delay(0.2), signal.SIGINT), (Stall(0), signal.SIGTERM)], ids=["slow", "stalled"])
-def test_what_was_stopped_goes_on_where_it_stopped(server, typed, tmp_path, act, signum):
+def test_what_was_stopped_goes_on_where_it_stopped(long, typed, tmp_path, act, signum):
     """At once, though the server is slow or silent; the message says how to go on, and the table is that of an import in one go."""
     root = tmp_path / "store"
-    with CuttingProxy(server.port) as proxy:
+    with CuttingProxy(long.port) as proxy:
         begun = [0]
 
         def plan(seen):
@@ -423,33 +459,43 @@ def test_what_was_stopped_goes_on_where_it_stopped(server, typed, tmp_path, act,
             return act if begun[0] > 3 else PASS
 
         proxy.plan = plan
-        child = subprocess.Popen(command(proxy.url, START_MS, END_MS, root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(command(proxy.url, START_MS, LONG_END_MS, root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: chunks(root) >= 1 and begun[0] > 3, "in the middle")
         child.send_signal(signum)
         out, err = child.communicate(timeout=20)
         stopped = json.loads(out)
-        finished = chunks(root)
+        finished, asked = chunks(root), proxy.requests
         proxy.plan = always(PASS)
-        done = typed(*arguments(proxy.url, START_MS, END_MS, root))
+        done = typed(*arguments(proxy.url, START_MS, LONG_END_MS, root))
+        asked_anew = proxy.requests - asked
 
     assert child.returncode == stopped["exit_code"] == 128 + signum, err
     assert (
-        stopped["next"] == "the same command with --start 2026-09-21T14:00:00.000Z --end 2026-09-21T15:00:00.000Z goes on where it stopped"
+        stopped["next"] == "the same command with --start 2026-09-21T14:00:00.000Z --end 2026-09-21T21:00:00.000Z goes on where it stopped"
     )
     assert "Traceback" not in err
     assert finished >= 1
     assert done.code == 0
-    assert "going on from 2026-09-21T14:" in done.err
-    assert differing(held(folders(root)[0]), WHOLE) == []
-    assert json.loads((folders(root)[0] / "recording.json").read_text())["certificate"]["fingerprint"] == fingerprint(folders(root)[0])
+    assert "going on from 2026-09-21T19:" in done.err
+    assert differing(held(folders(root)[0]), LONG) == []
+    certificate = json.loads((folders(root)[0] / "recording.json").read_text())["certificate"]
+    assert certificate["fingerprint"] == fingerprint(folders(root)[0])
+    assert asked_anew < certificate["server"]["requests"] <= asked + asked_anew
+    assert sorted(path.name for path in folders(root)[0].glob("*.json")) == [
+        "degraded.json",
+        "faults.json",
+        "gaps.json",
+        "manifest.json",
+        "recording.json",
+    ]
     assert "cancelled" in typed("runs", "list", "--json", "--store", str(root)).out
 
 
-def test_what_is_left_of_a_stopped_import_and_damaged_is_not_used(server, typed, tmp_path):
+def test_what_is_left_of_a_stopped_import_and_damaged_is_not_used(long, typed, tmp_path):
     """Exit 6, with what to remove; then the same command begins anew."""
     root = tmp_path / "store"
-    with CuttingProxy(server.port) as proxy:
-        argv = arguments(proxy.url, START_MS, END_MS, root)
+    with CuttingProxy(long.port) as proxy:
+        argv = arguments(proxy.url, START_MS, LONG_END_MS, root)
         begun = [0]
 
         def plan(seen):
@@ -470,7 +516,7 @@ def test_what_is_left_of_a_stopped_import_and_damaged_is_not_used(server, typed,
         done = typed(*argv)
 
     assert done.code == 0
-    assert differing(held(folders(root)[0]), WHOLE) == []
+    assert differing(held(folders(root)[0]), LONG) == []
 
 
 def test_two_at_once_do_not_disturb_each_other(server, typed, tmp_path):
@@ -482,12 +528,12 @@ def test_two_at_once_do_not_disturb_each_other(server, typed, tmp_path):
         def plan(seen):
             reads = seen.path.startswith("/api/v1/read")
             begun[0] += reads
-            return Stall(0) if reads and begun[0] == 4 else PASS
+            return Stall(0) if reads and begun[0] == 2 else PASS
 
         proxy.plan = plan
         child = subprocess.Popen(command(proxy.url, START_MS, END_MS, root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            until(lambda: begun[0] == 4, "in the middle")
+            until(lambda: begun[0] == 2, "in the middle")
             second = typed(*arguments(proxy.url, START_MS, END_MS, root))
         finally:
             child.kill()

@@ -40,7 +40,7 @@ def test_the_short_form(tmp_path):
     """Four columns are enough; what nobody told is told to be assumed."""
     (trial,) = read(tmp_path, f"kind,target,start,end\ncpu,orders,{T0 + 60},{T0 + 90.5}\n")
 
-    assert (trial.id, trial.kind, trial.target, trial.intensity, trial.placebo) == ("label-2", "cpu", "orders", 1.0, False)
+    assert (trial.id, trial.kind, trial.target, trial.intensity, trial.placebo) == ("label-20260921T141420Z", "cpu", "orders", 1.0, False)
     assert trial.windows == Windows(T0 + 60, T0 + 60, None, T0 + 90.5, T0 + 90.5, T0 + 90.5)
     assert (trial.duration_s, trial.outcome, trial.note) == (30.5, Outcome.IMPACT, ASSUMED)
 

@@ -238,4 +238,4 @@ def test_too_little_space_is_refused_before_the_first_sample(ledger: Any, tmp_pa
     figure = f"estimate {100 * (estimate / taken - 1):+.0f} %"
     ledger.count(row=13, fault="too little free space", survived=survived, figure=figure)
     assert survived, (told, samples, taken, estimate)
-    assert samples < SAMPLES_AT_ONCE["remote-read"]
+    assert samples < SAMPLES_AT_ONCE

@@ -167,6 +167,17 @@ def test_terms_by_hand():
     assert touching.tolist() == pytest.approx([(2 + 50) / 2, ((2 + 50) / 2 + 50) / 2, 50.0])
 
 
+def test_without_edges_requests_are_a_services_own():
+    """Nobody knows who calls whom, as in what was imported: then what a service measures of its requests says something of it alone."""
+    observed = _observed(2, seed=0)
+    sizes = np.array([1.0, 2.0, 99.0, 7.0, 100.0, 3.0, np.nan])
+
+    resources, touching = terms(sizes, observed, [], observed.candidates)
+
+    assert resources.tolist() == [2.0, 100.0, 3.0]
+    assert np.isnan(touching).all()
+
+
 def test_a_service_without_valid_cells_comes_last(history, faulty):
     """What could not be seen is not suspected, and not silently 0."""
     faulty.values[60:68, 5:] = np.nan
