@@ -122,8 +122,7 @@ class DirectAdapter:
             self._refuse_metadata()
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {"User-Agent": "tidegauge", "Accept-Encoding": "identity", **self._access.headers, **request.headers}
-        if (token := self._access.token()) is not None:
-            headers["Authorization"] = f"Bearer {token}"
+        headers |= self._access.secret_headers()
         try:
             response = self._pool.request(
                 "GET" if request.body is None else "POST",
