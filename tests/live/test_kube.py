@@ -20,7 +20,7 @@ from tasks.base.errors import CredentialsError, PreflightError
 from tasks.kube import watching
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
-from tasks.kube.errors import Conflict, Forbidden, Gone, Invalid, KubeError, NotFound
+from tasks.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from tasks.kube.permission import Permission
 from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import bindings, missing, roles
@@ -250,14 +250,6 @@ def test_what_a_finalizer_keeps_lingers_with_its_namespace(admin: Kube, namespac
     finally:
         admin.patch(ObjectRef.of(stuck), {"metadata": {"finalizers": None}})
     eventually(lambda: admin.find(ObjectRef("v1", "Namespace", None, place)) is None)
-
-
-def test_a_version_that_is_too_old_is_gone(admin: Kube):
-    """The server's own word for it is the one that we list anew for."""
-    found = watching._stream(admin._session, "/api/v1/namespaces", "", "1", lambda: False)
-
-    with pytest.raises(Gone):
-        next(found)
 
 
 def tunnelled(cluster: Cluster, tunnel: Tunnel, path: Path) -> KubeAccess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,8 @@ spec:
 
 @contextmanager
 def namespace(cluster: Cluster, name: str) -> Iterator[str]:
-    """A namespace for the time inside."""
+    """A namespace for the time inside; that of an earlier test may still be going."""
+    name = f"{name}-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
     try:
         yield name
