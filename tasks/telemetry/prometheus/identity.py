@@ -80,9 +80,11 @@ def _contained(named: Mapping[str, str]) -> str:
     Without a pod, the container's name; what is about a whole deployment goes to that.
     """
     exporter_alone = "exported_container" in named and "exported_pod" not in named  # then the pod is the exporter's own
-    if not exporter_alone and (pod := _label(named, "pod")):
-        return workload(pod)
     container = _label(named, "container")
+    if not exporter_alone and (pod := _label(named, "pod")):
+        found = workload(pod)
+        told = found == pod and container not in ("", "POD") and pod.startswith(f"{container}-")  # a name of no controller that we know
+        return container if told else found
     if container not in ("", "POD"):
         return container
     if named.get("pod"):
