@@ -19,9 +19,10 @@ SERVED_TRUST = "TIDEGAUGE_TRUST"
 def programs(document: Experiment) -> list[list[str]]:
     """Each argv that the document itself brings, or has started for it (those of the shipped shop are the product's own)."""
     cluster = document.cluster
-    commands = list(CommandProvider(Path(), cluster).commands().listed()) if isinstance(cluster, CommandCluster) else []
-    own = [] if isinstance(cluster, CommandCluster) and is_shipped(cluster.commands) else [list(argv) for argv in commands]
-    return [*started_by(document.app), *own]
+    found = started_by(document.app)
+    if isinstance(cluster, CommandCluster) and not is_shipped(cluster.commands):
+        found += [list(argv) for argv in CommandProvider(Path(), cluster).commands().listed()]
+    return found
 
 
 def require_served_trust(document: Experiment) -> None:

@@ -23,6 +23,11 @@ def run_selector(run: str, part: Part | None = None) -> str:
     return ",".join([OURS, f"{RUN}={run}", *([] if part is None else [f"{PART}={part}"])])
 
 
+def selects(selector: Any, labels: Mapping[str, Any] | None) -> bool:
+    """Whether a Service's *selector* (or ``matchLabels``) matches *labels*; an empty one, or none, matches nothing."""
+    return isinstance(selector, Mapping) and bool(selector) and all((labels or {}).get(name) == value for name, value in selector.items())
+
+
 def labelled(manifest: Mapping[str, Any], run: str, part: Part) -> dict[str, Any]:
     """*manifest* with the labels of *run* added to its own; pod templates are left alone, since their labels may be selected by."""
     metadata = dict(manifest.get("metadata") or {})

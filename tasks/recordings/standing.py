@@ -220,8 +220,9 @@ def leftovers(shop: Standing) -> list[str]:
 
 def in_cluster(state_dir: Path) -> ClusterStanding | None:
     """The deployment of *state_dir*, if it is in a cluster."""
-    if Noted.read(state_dir) is None:
+    noted = Noted.read(state_dir)
+    if noted is None:
         return None
-    from tasks.recordings.kube.standing import standing_in_cluster
+    from tasks.recordings.kube.standing import ClusterStanding
 
-    return standing_in_cluster(state_dir)
+    return ClusterStanding(noted, state_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 
@@ -32,15 +33,7 @@ def applied(before: Any, manifest: Any, owned: Any) -> Any:
 
 def merged(before: Any, patch: Any) -> Any:
     """JSON merge patch (RFC 7386): null removes, lists are replaced."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = dict(before) if isinstance(before, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result
+    return _with_members(before, patch, merged)
 
 
 def strategically_merged(before: Any, patch: Any) -> Any:
@@ -51,6 +44,11 @@ def strategically_merged(before: Any, patch: Any) -> Any:
         kept = [one for one in before if changes.get(one["name"], {}).get("$patch") != "delete"]
         changed = [strategically_merged(one, changes[one["name"]]) if one["name"] in changes else one for one in kept]
         return [*changed, *(one for one in patch if one["name"] not in known)]
+    return _with_members(before, patch, strategically_merged)
+
+
+def _with_members(before: Any, patch: Any, inner: Callable[[Any, Any], Any]) -> Any:
+    """Each member of *patch* put into *before* by *inner*; null removes one, and what is no object is replaced whole."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(before) if isinstance(before, dict) else {}
@@ -58,7 +56,7 @@ def strategically_merged(before: Any, patch: Any) -> Any:
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = strategically_merged(result.get(name), value)
+            result[name] = inner(result.get(name), value)
     return result
 
 

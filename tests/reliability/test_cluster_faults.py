@@ -17,11 +17,7 @@ from tasks.base.errors import DocumentError, FaultActiveError, PreflightError, T
 from tasks.faults.kube.injector import revert_all
 from tasks.faults.kube.kinds import KINDS
 from tasks.faults.kube.target import Target
-from tasks.kube.access import KubeAccess
-from tasks.kube.client import Kube
 from tests.faults.kube.town import NAMESPACE, Killed, Mortal, Town
-from tests.kube.conftest import QuickClock
-from tests.kube.fake_api import FakeApi
 from tests.reliability.conftest import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -32,12 +28,8 @@ GUARDED = [name for name, kind in KINDS.items() if kind.need != "script" and nam
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
     """An app on a fake API server."""
-    clock = QuickClock()
-    with FakeApi() as api:
-        kube = Kube.connect(KubeAccess(str(api.kubeconfig(tmp_path / "kubeconfig"))), clock=clock)
-        made = Town(api, kube, clock, tmp_path / "state")
+    with Town.running(tmp_path) as made:
         yield made
-        made.swept.set()
 
 
 def clean(town: Town) -> bool:

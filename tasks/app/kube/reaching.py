@@ -13,6 +13,7 @@ from tasks.app.kube.rendering import SERVICE_PORT, port_of
 from tasks.app.model import App
 from tasks.base.errors import PreflightError
 from tasks.base.yaml_events import Loc
+from tasks.kube.labels import selects
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def workloads_of(manifests: Iterable[Manifest]) -> dict[str, Manifest]:
 def service_of(workload: Mapping[str, Any], manifests: Iterable[Manifest]) -> Manifest | None:
     """The Service that leads to the pods of *workload*: the one of its name, or else the first; None: there is none."""
     labels = inner(workload, (*(template_at(workload) or ()), "metadata", "labels")) or {}
-    leading = [one for one in manifests if one.get("kind") == "Service" and _leads(inner(one, ("spec", "selector")), labels)]
+    leading = [one for one in manifests if one.get("kind") == "Service" and selects(inner(one, ("spec", "selector")), labels)]
     name = inner(workload, ("metadata", "name"))
     return next((one for one in leading if inner(one, ("metadata", "name")) == name), leading[0] if leading else None)
 
@@ -103,7 +104,3 @@ def containers_of(manifest: Mapping[str, Any]) -> list[tuple[Loc, Mapping[str, A
     """The containers of the pods that *manifest* makes, with their paths in the pod's spec."""
     template = template_at(manifest)
     return [] if template is None else list(containers(inner(manifest, (*template, "spec"))))
-
-
-def _leads(selector: Any, labels: Mapping[str, Any]) -> bool:
-    return isinstance(selector, Mapping) and bool(selector) and all(labels.get(name) == value for name, value in selector.items())

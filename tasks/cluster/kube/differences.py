@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.cluster.kube.quantity import quantity
+from tasks.kube.quantity import quantity
 
 MANAGER = "tidegauge"
 _NAMES = ("name", "mountPath", "devicePath", "containerPort", "port", "key", "ip", "topologyKey")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.cluster.kube.finding import Finding
-from tasks.cluster.kube.quantity import amount
+from tasks.kube.quantity import number
 
 PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
 _CGROUP = re.compile(r"^kubelet_cgroup_version(?:\{[^}]*\})? (\d+)", re.MULTILINE)
@@ -62,7 +62,7 @@ def requests_of(pod_spec: Mapping[str, Any]) -> dict[str, float]:
 def _asked(container: Mapping[str, Any], name: str) -> float:
     """A limit counts as a request where no request is given, as the API server sees it."""
     resources = container.get("resources") or {}
-    return amount((resources.get("requests") or {}).get(name, (resources.get("limits") or {}).get(name, 0)))
+    return number((resources.get("requests") or {}).get(name, (resources.get("limits") or {}).get(name, 0))) or 0.0
 
 
 def _sum(containers: Iterable[Mapping[str, Any]] | None, name: str) -> float:
@@ -88,7 +88,7 @@ def wanted_requests(manifests: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 def room(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]] | None, wanted: Mapping[str, float]) -> Finding:
     """Whether what is *wanted* fits on the ready *nodes* beside what *pods* ask for; None: others' pods cannot be seen."""
     ready = {str(node["metadata"]["name"]): (node.get("status") or {}).get("allocatable") or {} for node in nodes if is_ready(node)}
-    free = {name: sum(amount(one.get(name)) for one in ready.values()) for name in ("cpu", "memory")}
+    free = {name: sum(number(one.get(name)) or 0.0 for one in ready.values()) for name in ("cpu", "memory")}
     for pod in pods or ():
         spec = pod.get("spec") or {}
         if spec.get("nodeName") in ready and (pod.get("status") or {}).get("phase") not in _OVER:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tasks.faults.kube.api import ClusterApi
-from tasks.faults.kube.target import Found, Object, Target, living, name_of, selects
+from tasks.faults.kube.target import Found, Object, Target, living, name_of
 from tasks.kube.errors import KubeError
+from tasks.kube.labels import selects
 from tasks.kube.refs import ObjectRef
 
 

@@ -8,17 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.faults.kube.target import Object, name_of
-
-HOPELESS = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-)
-"""Reasons for which a container waits in vain."""
+from tasks.kube.waiting import NEVER_STARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ def stuck(pod: Object) -> str:
     status = pod.get("status", {})
     for one in status.get("containerStatuses") or ():
         waiting, ended = one.get("state", {}).get("waiting") or {}, one.get("state", {}).get("terminated") or {}
-        if waiting.get("reason") in HOPELESS:
+        if waiting.get("reason") in NEVER_STARTS:
             return f"pod {name_of(pod)}: {waiting['reason']}: {waiting.get('message', '')}".strip(": ")
         if ended:
             return f"pod {name_of(pod)} ended with code {ended.get('exitCode')} ({ended.get('reason', '')})"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.faults.kube.quantity import amount
+from tasks.faults.kube.amounts import amount
 from tasks.kube.refs import ObjectRef
 
 Object = Mapping[str, Any]
@@ -107,11 +107,6 @@ def at_rest(deployment: Object) -> bool:
     seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
     counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     return seen and all(int(status.get(name, 0)) == wanted for name in counts)
-
-
-def selects(selector: Mapping[str, str] | None, labels: Mapping[str, str] | None) -> bool:
-    """Whether a Service's selector (or ``matchLabels``) matches *labels*; an empty one matches nothing."""
-    return bool(selector) and all((labels or {}).get(key) == value for key, value in (selector or {}).items())
 
 
 def owned(pod: Object, deployment: Object) -> bool:

@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.kube.waiting import NEVER_STARTS
 from tasks.load.kube.manifests import NUMBER, ROLE
 
-STUCK = frozenset(
-    {
-        *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"),
-        *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"),
-    }
-)
-"""Reasons to wait that do not pass by themselves."""
+STUCK = NEVER_STARTS | {"ImageInspectError", "CrashLoopBackOff"}
+"""Reasons to wait that do not pass by themselves: a generator that ended once has nothing else to try."""
 
 
 @dataclass(frozen=True, slots=True)

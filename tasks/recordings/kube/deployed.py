@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ from tasks.load.runner import LoadRun
 from tasks.load.status import Load
 from tasks.recordings.finish import keep_outputs
 from tasks.recordings.gate import require_smoke
+from tasks.recordings.kube.logs import keep_logs
 from tasks.recordings.kube.sampling import cluster_sampling
 from tasks.recordings.kube.smoke_job import require_smoke_in_cluster
-from tasks.recordings.kube.wide import remove_wide
+from tasks.recordings.kube.wide import removed
 from tasks.telemetry.config import TelemetryConfig
 from tasks.telemetry.runner import Collector
 
@@ -99,12 +100,10 @@ class KubeDeployed:
         else:
             require_smoke_in_cluster(self.kube, self.where, app, self.address, load.image or self.settings.tools_image or TOOLS)
 
-    @contextmanager
-    def sampling(self, telemetry: TelemetryConfig, folder: Path, *, planned_s: float, clock: Clock) -> Iterator[Collector]:
+    def sampling(self, telemetry: TelemetryConfig, folder: Path, *, planned_s: float, clock: Clock) -> AbstractContextManager[Collector]:
         """See :func:`tasks.recordings.kube.sampling.cluster_sampling`."""
         self.planned_s = planned_s
-        with cluster_sampling(self, telemetry, folder, planned_s=planned_s, clock=clock) as collector:
-            yield collector
+        return cluster_sampling(self, telemetry, folder, planned_s=planned_s, clock=clock)
 
     def load(self, settings: LoadConfig, *, seed: int, out: Path) -> Load:
         """Generators as pods beside the app, or here where the document says so."""
@@ -136,17 +135,11 @@ class KubeDeployed:
 
     def down(self) -> Sequence[Leftover]:
         """Keep the pods' output, remove everything of the run, give the namespace back."""
-        self._keep_logs()
-        left = [*self.provider.down(), *(remove_wide(self.kube, self.where.run) if self.wide else ())]
+        keep_logs(self.kube, self.where, self.state_dir / "logs")
+        left = removed(self.provider, wide=self.wide)
         self.release.pop_all()  # what it would do is done
         self.held.give_back()
         return left
-
-    def _keep_logs(self) -> None:
-        """The last output of each pod; one that cannot be read is left out, since nothing of it is data."""
-        from tasks.recordings.kube.logs import keep_logs
-
-        keep_logs(self.kube, self.where, self.state_dir / "logs")
 
 
 def injector_of(kube: Kube, app: App, settings: KubernetesSettings, where: Placement, state_dir: Path) -> ClusterInjector:

@@ -15,12 +15,12 @@ from tasks.base.errors import PreflightError
 from tasks.kube.client import Kube
 from tasks.kube.labels import run_labels
 from tasks.kube.refs import ObjectRef
+from tasks.kube.waiting import NEVER_STARTS
 
 CONTAINER = "smoke"
 LONGEST_S = 120.0
 STEP_S = 5.0
 POLL_S = 0.25
-HOPELESS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"})
 
 
 def require_smoke_in_cluster(kube: Kube, where: Placement, app: App, address: str, image: str, clock: Clock | None = None) -> None:
@@ -94,7 +94,7 @@ def hopeless(pod: dict[str, Any]) -> str | None:
     """Why the pod will not start; None while there is hope."""
     for status in pod.get("status", {}).get("containerStatuses") or ():
         waiting = (status.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in HOPELESS:
+        if waiting.get("reason") in NEVER_STARTS:
             return f"{waiting['reason']}: {waiting.get('message', '')}"
     return None
 

@@ -19,7 +19,7 @@ from tasks.kube.client import Kube
 from tasks.recordings.kube.deployed import injector_of
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.place import connected
-from tasks.recordings.kube.wide import remove_wide
+from tasks.recordings.kube.wide import removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ClusterStanding:
         return [entry.id for entry in revert_all(self._kube(), self.state_dir)]
 
     def take_down(self) -> list[str]:
-        """Revert its faults, remove its objects and, where commands made it, the cluster; what is still there, a sentence each."""
+        """Revert its faults and remove its objects; what is still there, a sentence each. A cluster that was made for it stays."""
         if not self._cluster_is_there():
             return []
         try:
@@ -60,10 +60,8 @@ class ClusterStanding:
             except TidegaugeError as error:
                 problems.append(error.message)
             provider = KubeProvider(kube, self.noted.bounds, patience_s=self.noted.cluster.teardown_timeout_s, say=self.say)
-            found = [*provider.down(), *(remove_wide(kube, self.noted.label) if self.noted.wide else ())]
-            left = [f"{one.name} ({one.identity}): {one.why}" for one in found]
-            for namespace in self.noted.namespaces[:1]:
-                forget_lease(kube, namespace, self.noted.label)
+            left = [f"{one.name} ({one.identity}): {one.why}" for one in removed(provider, wide=self.noted.wide)]
+            forget_lease(kube, self.noted.namespaces[0], self.noted.label)
         except TidegaugeError as error:
             return [f"{self.noted.label}: {error.message}"]
         return [*problems, *left] if left else []
@@ -85,9 +83,3 @@ class ClusterStanding:
         """A cluster that commands made and that is gone has taken everything with it."""
         cluster = self.noted.cluster
         return not isinstance(cluster, CommandCluster) or CommandProvider(Path(self.noted.root), cluster, say=self.say).there()
-
-
-def standing_in_cluster(state_dir: Path, say: Callable[[str], None] = lambda _: None) -> ClusterStanding | None:
-    """The deployment of *state_dir* if it is in a cluster."""
-    noted = Noted.read(state_dir)
-    return None if noted is None else ClusterStanding(noted, state_dir, say)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.base.errors import TidegaugeError
+from tasks.cluster.kube.provider import KubeProvider
 from tasks.cluster.provider import Leftover
 from tasks.kube.client import Kube
 from tasks.kube.labels import run_selector
@@ -21,7 +22,12 @@ def is_wide(manifest: Mapping[str, Any]) -> bool:
     return manifest["kind"] in KINDS
 
 
-def remove_wide(kube: Kube, run: str) -> Iterator[Leftover]:
+def removed(provider: KubeProvider, *, wide: bool) -> list[Leftover]:
+    """Remove everything of the provider's run, where there is some also that of the whole cluster; what is still there."""
+    return [*provider.down(), *(_remove_wide(provider.kube, provider.bounds.run) if wide else ())]
+
+
+def _remove_wide(kube: Kube, run: str) -> Iterator[Leftover]:
     """Remove those of *run*; what is still there. Does nothing the second time."""
     for kind, plural in KINDS.items():
         try:

@@ -10,7 +10,6 @@ from tasks.kube.permission import Permission
 from tasks.kube.rights import bindings, roles
 from tasks.telemetry.config import DEPLOYED, DeployedPrometheus
 from tasks.telemetry.kube.jobs import Scraping, prometheus_yml
-from tasks.telemetry.kube.quantities import quantity
 
 Manifest = dict[str, Any]
 NAME, PORT = DEPLOYED.partition(":")[0], int(DEPLOYED.partition(":")[2])
@@ -131,7 +130,6 @@ def _user() -> dict[str, Any]:
 
 
 def _container(wanted: DeployedPrometheus, planned_s: float) -> dict[str, Any]:
-    memory = f"{wanted.memory_mib}Mi"
     return {
         "name": NAME,
         "image": wanted.image,
@@ -142,10 +140,10 @@ def _container(wanted: DeployedPrometheus, planned_s: float) -> dict[str, Any]:
             f"--storage.tsdb.retention.time={round(retention_s(wanted, planned_s))}s",
             f"--web.listen-address=:{PORT}",
         ],
-        "env": [{"name": "GOMEMLIMIT", "value": str(round((quantity(memory) or 0) * 0.9))}],
+        "env": [{"name": "GOMEMLIMIT", "value": str(round(wanted.memory_mib * 2**20 * 0.9))}],
         "ports": [{"name": "http", "containerPort": PORT}],
         "readinessProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": memory}},
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": f"{wanted.memory_mib}Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "config", "mountPath": CONFIG}, {"name": "data", "mountPath": DATA}],
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.telemetry.kube.quantities import quantity
+from tasks.kube.quantity import number
 
 _PORT = re.compile(r"[1-9]\d{0,4}")
 """By number: the API server's proxy to a pod knows no names of ports."""
@@ -153,8 +153,8 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> ContainerV
         waiting=(state.get("waiting") or {}).get("reason"),
         ended=ended.get("reason"),
         image=str(status.get("imageID") or status.get("image") or spec.get("image") or ""),
-        cpu_limit=quantity(limits.get("cpu")),
-        memory_limit=quantity(limits.get("memory")),
+        cpu_limit=number(limits.get("cpu")),
+        memory_limit=number(limits.get("memory")),
     )
 
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.cluster.kube.differences import applied_by_us, why_different
-from tasks.cluster.kube.quantity import amount, quantity
 from tests.cluster.kube.parts import deployment
 
 WANTED = deployment("carts", env={"A": "1", "B": "2"})
@@ -128,25 +127,3 @@ JSON = st.recursive(
 def test_everything_is_as_itself(value):
     """Whatever it is."""
     assert why_different(value, deepcopy(value)) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("100m", 0.1),
-        (2, 2),
-        ("1Gi", 2**30),
-        ("1.5e3", 1500),
-        ("250k", 250_000),
-        ("5n", 5e-9),
-        ("", 0),
-        ("x", 0),
-        ("1 Gi", 0),
-        (None, 0),
-        (True, 0),
-    ],
-)
-def test_amounts_are_read_as_kubernetes_writes_them(text, number):
-    """Anything else is none."""
-    assert amount(text) == number
-    assert (quantity(text) is None) == (number == 0)

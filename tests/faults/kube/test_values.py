@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import PreflightError, StorageError
 from tasks.base.files import canonical_json
+from tasks.faults.kube.amounts import amount, millicores
 from tasks.faults.kube.difference import differences, steady
 from tasks.faults.kube.guard_job import GuardPlan, account, job, permissions
 from tasks.faults.kube.inner import Inside, read_inside, read_remains
@@ -21,7 +22,6 @@ from tasks.faults.kube.kinds.cpu_starvation import starved
 from tasks.faults.kube.kinds.memory_leak import parts
 from tasks.faults.kube.naming import fault_name
 from tasks.faults.kube.node_pod import service_ports
-from tasks.faults.kube.quantity import amount, millicores
 from tasks.faults.kube.saved import SavedPlan
 from tasks.faults.kube.sayings import said, sayings, stuck
 from tasks.faults.kube.steps import Delete, Patch, Run, Start, step_from, step_json

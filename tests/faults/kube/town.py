@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tasks.faults.kube.deciding import FaultPlace
 from tasks.faults.kube.injector import ClusterInjector
@@ -23,6 +24,7 @@ from tasks.faults.kube.looking import look
 from tasks.faults.kube.naming import fault_labels
 from tasks.faults.kube.target import Found, Target
 from tasks.faults.preflight import FaultRequest
+from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tests.kube.conftest import QuickClock
 from tests.kube.fake_api import FakeApi
@@ -91,6 +93,17 @@ class Town:
     dead: int = 0
     """Dead processes in each container."""
     numbers: int = 0
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path) -> Iterator[Self]:
+        """One on a server of its own, whose files lie in *folder*."""
+        clock = QuickClock()
+        with FakeApi() as api:
+            kube = Kube.connect(KubeAccess(str(api.kubeconfig(folder / "kubeconfig"))), clock=clock)
+            made = cls(api, kube, clock, folder / "state")
+            yield made
+            made.swept.set()
 
     def __post_init__(self) -> None:
         """Let everything live, and deploy the app."""

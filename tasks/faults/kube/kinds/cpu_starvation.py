@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tasks.faults.kind import Column
+from tasks.faults.kube.amounts import amount, millicores
 from tasks.faults.kube.kind import ClusterAim, ClusterKind, Moves, Sight
-from tasks.faults.kube.quantity import amount, millicores
 from tasks.faults.kube.steps import Patch
 from tasks.faults.kube.target import Found, Object, in_force, limit_of, name_of, pod_ref
 
