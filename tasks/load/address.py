@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
-METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
+from tasks.base.addresses import forbidden_host
 
 
 def address_problem(text: str) -> str | None:
@@ -22,15 +20,6 @@ def address_problem(text: str) -> str | None:
         return "an address with a login in it is refused: logins are `accounts`"
     if parts.path.strip("/") or parts.query or parts.fragment:
         return "paths stand in the journeys: http://HOST[:PORT] is enough"
-    if host.rstrip(".") in METADATA_HOSTS or _is_metadata(host):
+    if forbidden_host(host):
         return "the metadata service of a cloud is never loaded"
     return None
-
-
-def _is_metadata(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_link_local or mapped in METADATA_ADDRESSES

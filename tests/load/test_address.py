@@ -30,6 +30,8 @@ def test_a_host_and_a_port_are_an_address(text):
         ("http://[::ffff:169.254.169.254]:80", "metadata"),
         ("http://[fd00:ec2::254]", "metadata"),
         ("http://metadata.google.internal.", "metadata"),
+        ("http://0xA9FEA9FE", "metadata"),
+        ("http://[64:ff9b::a9fe:a9fe]", "metadata"),
     ],
 )
 def test_everything_else_is_refused_with_a_reason(text, word):

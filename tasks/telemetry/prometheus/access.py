@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
+from tasks.base.addresses import forbidden_host
 from tasks.base.errors import CredentialsError, DocumentError
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,80}")
@@ -20,10 +20,6 @@ _SECRET = re.compile("auth|token|key|secret|passw|credential|cookie|session", re
 """What stands in the name of a header whose value opens doors: such a value is never kept, so it must not be in a document."""
 _FRAMING = frozenset({"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "transfer-encoding"})
 """Headers that say how a request is sent and what is understood of the reply: never the user's to choose."""
-METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SERVICE = re.compile(
     r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/((?:https:)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9](?:[a-z0-9-]{0,14}))"
 )
@@ -236,7 +232,7 @@ def address_problems(url: str) -> tuple[str, ...]:
         found.append(f"the address of host {host!r} carries a user or a password: name a token by token_env or token_file instead")
     if parts.query or parts.fragment:
         found.append(f"the address of host {host!r} carries a query or a fragment; it ends with the path")
-    if host.rstrip(".").lower() in METADATA_HOSTS or forbidden(host):
+    if forbidden_host(host):
         found.append(f"{host!r} is where clouds keep their credentials, or link-local; no Prometheus is there")
     return tuple(found)
 
@@ -251,25 +247,6 @@ def _content(path: Path) -> str:
         return path.read_text()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def forbidden(host: str) -> bool:
-    """Whether the address *host* is link-local, nobody's, or that of a cloud's credentials; a name is not."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0].rstrip("."))
-    except ValueError:
-        try:  # 2852039166 and 0xA9FEA9FE are addresses to the system's resolver
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, UnicodeError):
-            return False
-    inner = address if isinstance(address, ipaddress.IPv4Address) else _inner(address)
-    return inner.is_link_local or inner in METADATA_ADDRESSES or inner.is_unspecified or inner.is_multicast
-
-
-def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 address leads to: mapped, by 6to4, or by a translator (NAT64); else itself."""
-    translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
-    return address.ipv4_mapped or address.sixtofour or translated or address
 
 
 def is_service(text: str) -> bool:

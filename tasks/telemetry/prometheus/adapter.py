@@ -16,8 +16,9 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from tasks.base.addresses import forbidden
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
-from tasks.telemetry.prometheus.access import Access, forbidden, is_loopback
+from tasks.telemetry.prometheus.access import Access, is_loopback
 from tasks.telemetry.tls import tls_context
 
 PIECE_BYTES = 1 << 18

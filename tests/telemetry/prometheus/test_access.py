@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.base.addresses import forbidden
 from tasks.base.errors import CredentialsError, DocumentError
-from tasks.telemetry.prometheus.access import Access, address_problems, forbidden, is_loopback
+from tasks.telemetry.prometheus.access import Access, address_problems, is_loopback
 
 WIDE = {ord(digit): ord(digit) - ord("0") + ord("\N{FULLWIDTH DIGIT ZERO}") for digit in "0123456789"}
 """Digits that some programs take for those of ASCII."""
