@@ -45,6 +45,7 @@ live: $(STAMP)  ## on a real Kubernetes, brought up and taken down without a tra
 	$(BIN)/python -m pytest tests/live -q
 
 bench: $(STAMP)  ## speed and memory, as ratios where a peer exists (ONLY=prefix)
+	$(BIN)/python -m compileall -q flows tasks tidegauge
 	$(BIN)/python -m tests.bench.run --only "$(ONLY)"
 
 mutants: $(STAMP)  ## break the code on purpose: the reliability tests must notice

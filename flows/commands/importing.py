@@ -87,9 +87,9 @@ def prometheus(
     end
         Last moment.
     """
-    from tasks.base.memory import plain_allocator
+    from tasks.base.memory import copying_arrays
 
-    plain_allocator()
+    copying_arrays()
     from flows.importing import PrometheusImport, Telling, import_prometheus
     from tasks.base.clock import iso
     from tasks.base.errors import Cancelled

@@ -5,17 +5,24 @@ from __future__ import annotations
 import ctypes
 import os
 
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_library = ctypes.CDLL(None)
+_trim, _option = getattr(_library, "malloc_trim", None), getattr(_library, "mallopt", None)
 """None where the C library is another one."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_BYTES, TOP_BYTES = 32 << 20, 256 << 20
 
 
-def plain_allocator() -> None:
+def copying_arrays() -> None:
     """
-    Let Arrow, which must not have been imported yet, allocate as everything else does.
+    For a process that copies by batches of arrays: a batch is made in what the one before it has freed, until :func:`give_back`.
 
-    Its own allocators keep some 20 MB for later that were freed while Parquet was written, whatever pool is set in Python.
+    Otherwise each larger array has fresh pages of the system, which cost as much as what is done with them. Arrow, which must not have
+    been imported yet, allocates the same way: its own allocators keep 20 MB more for later.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if _option is not None:
+        _option(M_MMAP_THRESHOLD, LARGEST_BYTES)
+        _option(M_TRIM_THRESHOLD, TOP_BYTES)
 
 
 def give_back() -> None:

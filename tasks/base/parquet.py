@@ -62,20 +62,26 @@ class GroupWriter:
     def __init__(self, path: Path, schema: pa.Schema, column_encoding: Mapping[str, str], zstd_level: int = 1) -> None:
         self._schema = schema
         self._draft = Draft(path)
-        with self._stored():
+        try:
             self._sink = pa.OSFile(str(self._draft.place), "wb")
-        self._writer = pq.ParquetWriter(
+            self._writer = self._begun(column_encoding, zstd_level)
+        except OSError as error:
+            self._draft.drop()
+            raise storage_error(error, path) from error
+        self._hand = ThreadPoolExecutor(1)
+        self._busy: Future[None] | None = None
+
+    def _begun(self, column_encoding: Mapping[str, str], zstd_level: int) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
             self._sink,
-            schema,
+            self._schema,
             compression="zstd",
             compression_level=zstd_level,
-            use_dictionary=[name for name in schema.names if name not in column_encoding],
+            use_dictionary=[name for name in self._schema.names if name not in column_encoding],
             column_encoding=dict(column_encoding),
             write_page_checksum=True,
             write_statistics=False,
         )
-        self._hand = ThreadPoolExecutor(1)
-        self._busy: Future[None] | None = None
 
     def add(self, columns: Sequence[pa.Array]) -> None:
         """
@@ -133,17 +139,23 @@ class GroupWriter:
         self._draft.drop()
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(path: Path, columns: Sequence[str] | None = None, content: bytes | None = None) -> pa.Table:
     """
     The table at *path*, its page checksums verified; each row group is a chunk of its columns.
+
+    Args:
+        path: The file.
+        columns: Which ones; None: all.
+        content: What stands in the file, where that was read already: a small one, for which threads do not pay.
 
     Raises:
         StorageError: It is missing, torn, or a checksum does not match.
     """
+    source, small = (path, False) if content is None else (pa.BufferReader(content), True)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=not small) as file:
             wanted = None if columns is None else list(columns)
-            groups = [file.read_row_group(number, columns=wanted) for number in range(file.num_row_groups)]
+            groups = [file.read_row_group(number, columns=wanted, use_threads=not small) for number in range(file.num_row_groups)]
             return pa.concat_tables(groups) if groups else file.read(columns=wanted)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise StorageError(

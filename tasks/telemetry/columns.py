@@ -46,14 +46,18 @@ def write_samples(
     write_table(path, table, column_encoding=ENCODING)
 
 
-def read_columns(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+def read_columns(path: Path, content: bytes | None = None) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
     """
     Series, time in ms and value of one chunk in order of series and time, page checksums verified.
+
+    Args:
+        path: The chunk.
+        content: What stands in it, where that was read already.
 
     Raises:
         StorageError: It is not a chunk, not whole, or a series has a moment twice or goes back in time.
     """
-    table = read_table(path)
+    table = read_table(path, content=content)
     try:
         return _ordered(*_columns(table))
     except ValueError as error:
@@ -99,14 +103,14 @@ def write_series(path: Path, series: Sequence[Series]) -> None:
     write_table(path, table)
 
 
-def read_series_file(path: Path) -> tuple[Series, ...]:
+def read_series_file(path: Path, content: bytes | None = None) -> tuple[Series, ...]:
     """
-    The series in one file.
+    The series in one file; *content* as in :func:`read_columns`.
 
     Raises:
         StorageError: It is not a table of series, or not whole.
     """
-    rows = _checked(path, SERIES).to_pylist()
+    rows = _checked(path, SERIES, content).to_pylist()
     try:
         return tuple(_series(row, json.loads(row["labels"])) for row in rows)
     except (ValueError, TypeError) as error:
@@ -121,8 +125,8 @@ def _series(row: dict[str, Any], labels: Any) -> Series:
     return Series(row["series"], row["name"], row["service"], cast("Role", row["role"]), labels)
 
 
-def _checked(path: Path, schema: pa.Schema) -> pa.Table:
-    table = read_table(path)
+def _checked(path: Path, schema: pa.Schema, content: bytes | None) -> pa.Table:
+    table = read_table(path, content=content)
     if not table.schema.equals(schema):
         raise StorageError(f"{path} has other columns than its kind of file should have")
     return table

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,7 +56,7 @@ class ChunkEntry:
 
     def line(self) -> str:
         """One line of the ledger, with a check over the rest of it."""
-        fields = asdict(self)
+        fields = {name: getattr(self, name) for name in self.__slots__}
         return canonical_json({**fields, "check": sha256_text(canonical_json(fields))[:16]}) + "\n"
 
     @classmethod

@@ -36,7 +36,7 @@ PACKED = pa.schema(
     ]
 )
 ENCODING = {"series": "DELTA_BINARY_PACKED", **dict.fromkeys(("time", "whole", "bits"), "BYTE_STREAM_SPLIT")}
-ZSTD_LEVEL = 3
+ZSTD_LEVEL = 5
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]
 DECIMALS = (0, 1, 2, 3, 4, 6)
 """Numbers of decimals that are tried."""
@@ -231,9 +231,8 @@ def _group(batch: pa.RecordBatch) -> Columns:
     if not (np.array_equal(has_bits, plain) and np.array_equal(has_whole, ~plain)):
         raise ValueError("a sample has no value, or two")
     runs = Runs.of(series)
-    value = runs.added_up(np.where(plain, bits, 0)).view(np.float64)
-    if not plain.all():
-        value = np.where(plain, value, runs.added_up(np.where(plain, 0, whole)) / POWERS[np.maximum(decimals, 0)])
+    number = runs.added_up(np.where(plain, bits, whole))
+    value = np.where(plain, number.view(np.float64), number / POWERS[np.maximum(decimals, 0)])
     like, shares = _filled(batch.column("like"), np.int32)
     if not np.array_equal(shares, ~own):
         raise ValueError("a sample has no time, or two")
@@ -245,8 +244,9 @@ def _times(runs: Runs, series: NDArray[np.int32], time: NDArray[np.int64], like:
     times, numbers, wanted = runs.added_up(time), series[runs.starts], like[runs.starts]
     if not np.array_equal(np.repeat(wanted, runs.lengths), like):
         raise ValueError("a series has some of its times from elsewhere, and others not")
-    order = np.argsort(numbers)
-    source = order[np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(numbers) - 1)]
+    order = None if np.all(numbers[1:] > numbers[:-1]) else np.argsort(numbers)
+    source = np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(numbers) - 1)
+    source = source if order is None else order[source]
     if not (np.array_equal(numbers[source], wanted) and np.array_equal(wanted[source], wanted)):
         raise ValueError("a series has the times of one that has none of its own")
     if not np.array_equal(runs.lengths[source], runs.lengths):

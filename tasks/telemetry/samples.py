@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base.errors import StorageError
-from tasks.base.files import sha256_file
 from tasks.telemetry.columns import read_columns, read_series_file
 from tasks.telemetry.ledger import ChunkEntry, numbers_in, read_ledger, samples_path, series_path
 from tasks.telemetry.series import Series
@@ -67,8 +67,7 @@ def read_series(folder: Path) -> tuple[Series, ...]:
         path = series_path(folder, number)
         if number <= len(entries) and number not in digests:
             raise StorageError(f"{path} is not in the ledger of {folder}")
-        _same_digest(path, digests.get(number))
-        found.extend(read_series_file(path))
+        found.extend(read_series_file(path, _content(path, digests.get(number))))
     if [one.id for one in found] != list(range(len(found))):
         raise StorageError(f"the series of {folder} are not numbered without holes: a file of series is missing or foreign")
     return tuple(found)
@@ -116,21 +115,22 @@ def _after(folder: Path, since_chunk: int) -> list[int]:
 
 def _verified(folder: Path, number: int, entry: ChunkEntry | None) -> Chunk:
     path = samples_path(folder, number)
-    _same_digest(path, None if entry is None else entry.samples_sha256)
-    series, time_ms, value = read_columns(path)
+    series, time_ms, value = read_columns(path, _content(path, None if entry is None else entry.samples_sha256))
     if entry is not None and entry.rows != len(series):
         raise StorageError(f"{path} has {len(series)} rows; the ledger says {entry.rows}")
     duplicates, late = (0, 0) if entry is None else (entry.duplicates, entry.late)
     return Chunk(number, series, time_ms, value, duplicates, late)
 
 
-def _same_digest(path: Path, digest: str | None) -> None:
+def _content(path: Path, digest: str | None) -> bytes:
+    """What stands at *path*, by its *digest* where there is one."""
     try:
-        same = digest is None or sha256_file(path) == digest
+        content = path.read_bytes()
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
-    if not same:
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise StorageError(f"{path} is not the file that was written", next_step="tidegauge runs verify latest --read-data")
+    return content
 
 
 def _assembled(chunks: Sequence[Chunk], *, last_chunk: int, dropped: int, late: int) -> Samples:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tasks.base.errors import StorageError
-from tasks.base.parquet import read_table, write_table
+from tasks.base.parquet import GroupWriter, read_facts, read_table, write_table
 
 TABLE = pa.table(
     {
@@ -74,3 +78,74 @@ def test_a_missing_file_is_an_error_with_a_next_step(tmp_path):
     with pytest.raises(StorageError) as caught:
         read_table(tmp_path / "none")
     assert "verify" in caught.value.next_step
+
+
+# -- by row groups -----------------------------------------------------------------------------------------------------------
+
+
+def columns(table):
+    """Its columns as a writer of groups takes them."""
+    return [column.combine_chunks() for column in table.columns]
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """As on a disk that is full by then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_groups_are_one_table(tmp_path):
+    """In their order, with facts; until the end nothing is there, and afterwards nothing else."""
+    with GroupWriter(tmp_path / "a", TABLE.schema, ENCODING) as writer:
+        for start in (0, 70, 140):
+            writer.add(columns(TABLE.slice(start, 70)))
+        assert not (tmp_path / "a").exists()
+        writer.finish({"fact": "1"})
+
+    assert read_table(tmp_path / "a").combine_chunks().equals(TABLE.combine_chunks())
+    assert list(map(len, read_table(tmp_path / "a").column("value").chunks)) == [70, 70, 60]
+    assert read_table(tmp_path / "a", content=(tmp_path / "a").read_bytes()).equals(read_table(tmp_path / "a"))
+    assert read_facts(tmp_path / "a") == {"fact": "1"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_is_not_finished_leaves_nothing(tmp_path):
+    """Neither a file nor a part of one, whatever went wrong."""
+
+    def write():
+        with GroupWriter(tmp_path / "a", TABLE.schema, ENCODING) as writer:
+            writer.add(columns(TABLE))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000, 3000, 6000])
+def test_a_full_disk_leaves_nothing(tmp_path, size):
+    """Wherever the space ends: a sentence, and what was there before."""
+    (tmp_path / "a").write_bytes(b"before")
+
+    def write():
+        with GroupWriter(tmp_path / "a", TABLE.schema, ENCODING) as writer:
+            for _ in range(4):
+                writer.add(columns(TABLE))
+            writer.finish({})
+
+    with no_file_longer_than(size), pytest.raises(StorageError, match="no space left"):
+        write()
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"before")]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    """As any other file that cannot be written."""
+    with pytest.raises(StorageError, match="cannot write"):
+        GroupWriter(tmp_path / "none" / "a", TABLE.schema, ENCODING)

@@ -124,7 +124,7 @@ def command(url: str, start_ms: int, end_ms: int, root: Path, *more: str) -> lis
     return [sys.executable, "-m", "tidegauge", *arguments(url, start_ms, end_ms, root, *more)]
 
 
-def export_to(folder: Path, url: str, way: Way | None = None, *, timeout_s: float = 30.0, **more: Any) -> Export:
+def export_to(folder: Path, url: str, way: Way | None = None, *, timeout_s: float = 30.0, deadline_s: float = 300.0, **more: Any) -> Export:
     """
     An export of everything into *folder*, not begun; its ``writer`` holds the folder.
 
@@ -133,9 +133,10 @@ def export_to(folder: Path, url: str, way: Way | None = None, *, timeout_s: floa
         url: The server.
         way: None: the fastest that it offers.
         timeout_s: Of one request.
+        deadline_s: Of one whole reply.
         more: As in :class:`Export`.
     """
-    client = Client(DirectAdapter(Access(url)), timeout_s=timeout_s)
+    client = Client(DirectAdapter(Access(url)), timeout_s=timeout_s, deadline_s=deadline_s)
     facts = client.facts()
     facts = facts if way is None else replace(facts, way=way)
     return Export(client, facts, (parse_selector(EVERYTHING),), WindowWriter(folder), **more)

@@ -185,7 +185,11 @@ def test_a_killed_server_costs_no_sample_that_it_has(ledger: Any, rng: random.Ra
     for told in listed:
         figure = f"invented points {made_up}, lost {lost}; {sum(listed)}/{len(outages)} outages are gaps"
         ledger.count(row=1, fault="Prometheus killed -9 in a recording", survived=told and lost == made_up == 0, figure=figure)
-    assert (lost, made_up, own) == (0, 0, []), (outages, absent(table, still, pusher), absent(table, taken, pusher))
+    assert (lost, made_up, read_samples(out).duplicates, own) == (0, 0, 0, []), (
+        outages,
+        absent(table, still, pusher),
+        absent(table, taken, pusher),
+    )
     assert all(listed), (outages, found)
 
 

@@ -29,7 +29,7 @@ from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.plan import TailPlan
-from tasks.telemetry.runner import Collector
+from tasks.telemetry.runner import SILENT_S, Collector
 from tests.prometheus.cutting_proxy import (
     PASS,
     Act,
@@ -40,6 +40,7 @@ from tests.prometheus.cutting_proxy import (
     Rewrite,
     Seen,
     Stall,
+    Trickle,
     always,
     api_error,
     at_random,
@@ -61,6 +62,9 @@ INTERVAL_MS = 5000
 BURST_BYTES = 20 * 40 * 6
 """A chunk of a burst is longer: 52 random bits a sample do not pack."""
 SKEWS_S = (90.0, -90.0, 1.5, -1.5)
+TRICKLES, DEADLINE_S = 3, 0.8
+LONGEST_WAIT_S = 2.0
+"""Before the third try, and what a busy machine adds."""
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +241,73 @@ def test_what_is_spoilt_on_the_way_is_asked_for_again(ledger: Any, rng: random.R
         assert same, (seed, wrong[:3])
     assert tries >= len(wanted)
     assert sum(chunks for _, _, chunks in done) >= 3 * len(wanted)
+
+
+@pytest.mark.parametrize("way", WRONG)
+def test_a_reply_that_trickles_ends_by_the_deadline(ledger: Any, rng: random.Random, server: Prometheus, tmp_path: Path, way: str) -> None:
+    """A byte every twentieth of a second, in the head or in the body, meets every timeout: the whole reply is given up, and asked for again."""
+    came_s: list[float] = []
+    acts = [Trickle(rng.choice((0, rng.randrange(1, 100), rng.randrange(200, 3000))), every_s=0.05) for _ in range(TRICKLES)]
+
+    def plan(_: Seen) -> Act:
+        came_s.append(time.monotonic())
+        return acts[len(came_s) - 1] if len(came_s) <= len(acts) else PASS
+
+    with CuttingProxy(server.port) as proxy:
+        export = export_to(tmp_path / "folder", proxy.url, way, timeout_s=0.5, deadline_s=DEADLINE_S, give_up_s=60.0)
+        proxy.plan = plan
+        export.window(*span_ms(courses()))
+        export.writer.close()
+    wrong, waits_s = differing(held(tmp_path / "folder"), courses()), np.diff(came_s)[:TRICKLES]
+    for waited_s in waits_s:
+        survived = waited_s < 2 * DEADLINE_S + LONGEST_WAIT_S and not wrong and export.retries == TRICKLES
+        figure = f"samples lost 0; given up after {max(waits_s):.1f} s of {DEADLINE_S} s"
+        ledger.count(row=9, fault=f"replies trickle, by {way}", survived=survived, figure=figure)
+    assert not wrong
+    assert export.retries == TRICKLES
+    assert max(waits_s) < 2 * DEADLINE_S + LONGEST_WAIT_S
+
+
+def followed_slowly(folder: Path, every_s: float) -> tuple[float, int, list[str]]:
+    """
+    Follow a server whose replies trickle from some moment on, for two questions, and then are whole again.
+
+    Returns:
+        The longest time without a word of the reader, how often it was started again, and what is not as it should be in the end.
+    """
+    out, silences_s = folder / "recording", [0.0]
+    with Prometheus(folder / "server") as server, CuttingProxy(server.port) as proxy:
+        first, later = (Course.of({"__name__": name}, [int(time.time() * 1000)], [1.0]) for name in ("first", "later"))
+        push(server.url, [first])
+        collector = Collector.start(
+            TailPlan(out, Access(proxy.url), time.time() - 1, (EVERYTHING,), flush_s=0.2, settle_s=0.0, overlap_s=60)
+        )
+        until(lambda: collector.status().chunk >= 1)
+        asked_before, proxy.plan = proxy.requests, always(Trickle(40, every_s))
+
+        def asked_again() -> bool:
+            silences_s.append(time.time() - (collector.status().written_s or 0.0))
+            return proxy.requests >= asked_before + 3
+
+        until(asked_again, timeout_s=60)
+        push(server.url, [later])
+        proxy.plan = always(PASS)
+        until(lambda: len(held(out)) == 2)
+        collector.keep()
+        collector.stop()
+    return max(silences_s), collector.restarts, differing(held(out), [first, later])
+
+
+def test_a_trickling_server_does_not_hang_the_reader(ledger: Any, tmp_path: Path) -> None:
+    """Replies that are whole in the end, and those that are given up: between two questions the reader says that it lives."""
+    paces_s = (0.1, 0.3)
+    with ThreadPoolExecutor(len(paces_s)) as pool:
+        done = list(pool.map(lambda every_s: followed_slowly(tmp_path / f"{every_s}", every_s), paces_s))
+    for silence_s, restarts, wrong in done:
+        survived = silence_s < SILENT_S and restarts == 0 and not wrong
+        figure = f"samples lost 0; at most {max(one[0] for one in done):.1f} s without a word"
+        ledger.count(row=9, fault="replies trickle while following a server", survived=survived, figure=figure)
+        assert survived, done
 
 
 @pytest.mark.parametrize(("act", "waits_s"), [(busy(503), (0.2, 0.4, 0.8)), (busy(429, retry_after_s=1), (1.0, 1.0))], ids=["5xx", "429"])

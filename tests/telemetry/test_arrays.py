@@ -1,4 +1,4 @@
-"""numpy to Arrow and back: the same bits, null where it was said, and no pandas on the way."""
+"""numpy to Arrow and back: the same bits, null where it was said, and no pandas on the way; sets as numpy makes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.telemetry.arrays import text_to_arrow, to_arrow, to_numpy
+from tasks.telemetry.arrays import among, distinct, median, text_to_arrow, to_arrow, to_numpy
 
 BITS = st.lists(st.integers(0, 2**64 - 1), max_size=40)
 
@@ -74,3 +74,19 @@ def test_pandas_stays_out():
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+NUMBERS = st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62), max_size=40).map(lambda some: np.array(some, np.int64))
+
+
+@given(NUMBERS, NUMBERS)
+def test_sets_are_those_of_numpy(numbers, known):
+    """Without what numpy's own functions import."""
+    assert distinct(numbers).tolist() == np.unique(numbers).tolist()
+    assert among(numbers, distinct(known)).tolist() == np.isin(numbers, known).tolist()
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=9))
+def test_the_median_is_that_of_numpy(values):
+    """Of an odd and of an even number of values."""
+    assert median(np.array(values)) == np.median(values)

@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from tasks.base.addresses import forbidden
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
 from tasks.telemetry.prometheus.access import Access, is_loopback
+from tasks.telemetry.prometheus.deadline import Deadline, under, watched
 from tasks.telemetry.tls import tls_context
 
 PIECE_BYTES = 1 << 18
@@ -47,6 +48,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 30.0
     """For the connection, and between any two pieces of the reply."""
+    deadline_s: float = 300.0
+    """For the whole reply, head and body, however steadily it comes."""
 
 
 class Reply(Protocol):
@@ -85,18 +88,22 @@ class _Reply:
     response: urllib3.BaseHTTPResponse
     status: int
     headers: Mapping[str, str]
+    deadline: Deadline
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it arrives."""
         try:
             yield from self.response.stream(PIECE_BYTES, decode_content=False)
+            if self.deadline.over:
+                raise Unreachable(_too_late(self.deadline))
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"the reply was cut off: {_said(error)}") from error
+            raise Unreachable(_too_late(self.deadline) or f"the reply was cut off: {_said(error)}") from error
         finally:
             self.close()
 
     def close(self) -> None:
         """Give the connection back when the body was read whole, drop it otherwise."""
+        self.deadline.lift()
         self.response.release_conn() if self.response.closed else self.response.close()
 
 
@@ -124,8 +131,9 @@ class DirectAdapter:
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {"User-Agent": "tidegauge", "Accept-Encoding": "identity", **self._access.headers, **request.headers}
         headers |= self._access.secret_headers()
+        deadline = Deadline(request.deadline_s)
         try:
-            response = self._pool.request(
+            response = under(deadline, self._pool.request)(
                 "GET" if request.body is None else "POST",
                 f"{self._base}{request.path}{query}",
                 body=request.body,
@@ -135,12 +143,15 @@ class DirectAdapter:
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=min(10.0, request.timeout_s), read=request.timeout_s),
             )
-        except (HTTPError, OSError) as error:
-            raise self._not_reached(error) from error
-        reply = _Reply(response, response.status, {name.lower(): value for name, value in response.headers.items()})
-        if not _says_its_length(reply):
+        except BaseException as error:
+            deadline.lift()
+            if not isinstance(error, HTTPError | OSError):
+                raise
+            raise self._not_reached(error, deadline) from error
+        reply = _Reply(response, response.status, {name.lower(): value for name, value in response.headers.items()}, deadline)
+        if deadline.over or not _says_its_length(reply):
             reply.close()
-            raise Unreachable(f"{self.name}: the head of the reply was cut off")
+            raise Unreachable(f"{self.name}: {_too_late(deadline) or 'the head of the reply was cut off'}")
         return judged(reply, self.name)
 
     def _refuse_metadata(self) -> None:
@@ -153,7 +164,7 @@ class DirectAdapter:
         if bad and not is_loopback(self._host):
             raise PreflightError(f"{self._host} leads to {bad[0]}, where no Prometheus is", next_step="give the server's own address")
 
-    def _not_reached(self, error: Exception) -> Exception:
+    def _not_reached(self, error: Exception, deadline: Deadline) -> Exception:
         """What to raise for an *error* of the library: certificates are a matter for the user, everything else may pass."""
         causes = [error, *(one for one in (*error.args[:1], error.__cause__) if isinstance(one, Exception))]
         refused = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
@@ -167,7 +178,7 @@ class DirectAdapter:
             return CredentialsError(
                 f"{self.name} does not take our certificate: {_said(error)}", next_step="name a valid one with cert_file and key_file"
             )
-        return Unreachable(f"{self.name}: {_said(error)}")
+        return Unreachable(f"{self.name}: {_too_late(deadline) or _said(error)}")
 
 
 def _pool(access: Access, *, tls: bool) -> urllib3.PoolManager:
@@ -176,12 +187,18 @@ def _pool(access: Access, *, tls: bool) -> urllib3.PoolManager:
     if tls:
         settings |= {"ssl_context": tls_context(access), "server_hostname": access.tls_server_name}
         settings |= {} if access.verify else {"cert_reqs": "CERT_NONE"}
-    return urllib3.PoolManager(**settings) if access.proxy is None else urllib3.ProxyManager(access.proxy, **settings)
+    return watched(urllib3.PoolManager(**settings) if access.proxy is None else urllib3.ProxyManager(access.proxy, **settings))
+
+
+def _too_late(deadline: Deadline) -> str:
+    """Why a reply was given up, where it was for its time."""
+    return f"no whole reply came within {deadline.after_s:g} s" if deadline.over else ""
 
 
 def _says_its_length(reply: Reply) -> bool:
     """Whether its end can be told from a cut; to the library a head that breaks off is one that is over."""
-    return reply.status in (204, 304) or "content-length" in reply.headers or "transfer-encoding" in reply.headers
+    chunked = reply.headers.get("transfer-encoding", "").lower() == "chunked"  # and not the beginning of it
+    return reply.status in (204, 304) or chunked or reply.headers.get("content-length", "").strip().isdigit()
 
 
 def judged(reply: Reply, name: str) -> Reply:

@@ -87,6 +87,8 @@ class Client:
     adapter: Adapter
     clock: Clock = field(default_factory=SystemClock)
     timeout_s: float = 30.0
+    deadline_s: float = 300.0
+    """For one whole reply."""
     warnings: dict[str, int] = field(default_factory=dict)
     """What the server warned of, and how often."""
     requests: int = 0
@@ -101,7 +103,7 @@ class Client:
             MalformedReply: It does not speak the API.
             Unreachable: See there.
         """
-        body = self._body(Request(path, query, timeout_s=self.timeout_s))
+        body = self.whole(self._send(Request(path, query, timeout_s=self.timeout_s)))
         try:
             value = json.loads(body)
             status, warnings = value["status"], value.get("warnings")
@@ -117,8 +119,15 @@ class Client:
         for text in warnings:
             self.warnings[str(text)[:500]] = self.warnings.get(str(text)[:500], 0) + 1
 
-    def _body(self, request: Request) -> bytearray:
-        reply, body = self._send(request), bytearray()
+    def whole(self, reply: Reply) -> bytearray:
+        """
+        The body of *reply*.
+
+        Raises:
+            ServerRefused: It is an error, or too long.
+            Unreachable: It is cut off.
+        """
+        body = bytearray()
         for piece in self._counted(reply):
             body += piece
             if len(body) > SMALL_BYTES:
@@ -130,7 +139,7 @@ class Client:
 
     def _send(self, request: Request) -> Reply:
         self.requests += 1
-        return self.adapter.send(request)
+        return self.adapter.send(replace(request, deadline_s=self.deadline_s))
 
     def _counted(self, reply: Reply) -> Iterator[bytes]:
         for piece in reply.pieces():
@@ -234,23 +243,23 @@ class Client:
             reply.close()
 
     def _range_json(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterator[Batch]:
-        yield self.read_json(self.ask_json(matchers, start_ms, end_ms), start_ms, end_ms)
+        yield self.read_json(self.whole(self.ask_json(matchers, start_ms, end_ms)), start_ms, end_ms)
 
-    def ask_json(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> bytearray:
+    def ask_json(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Reply:
         """
-        The reply to a range selector over [*start_ms*, *end_ms*], for :meth:`read_json`; may be called in another thread.
+        The reply to a range selector over [*start_ms*, *end_ms*], of which nothing is read yet; may be called in another thread.
 
         Raises:
-            ServerRefused, Unreachable: See there.
+            Unreachable: See there.
         """
         from tasks.telemetry.prometheus.selectors import window_query
 
         query, at = window_query(tuple(matchers), start_ms, end_ms)
-        return self._body(Request("/api/v1/query", {"query": query, "time": at}, timeout_s=self.timeout_s))
+        return self._send(Request("/api/v1/query", {"query": query, "time": at}, timeout_s=self.timeout_s))
 
     def read_json(self, body: bytearray, start_ms: int, end_ms: int) -> Batch:
         """
-        The samples in a reply to :meth:`ask_json`.
+        The samples in the *body* of a reply to :meth:`ask_json`.
 
         Raises:
             ServerRefused, MalformedReply: It holds something else.

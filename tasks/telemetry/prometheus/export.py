@@ -22,10 +22,16 @@ SAMPLES_AT_ONCE = 5_000_000
 """About as many samples are in one window: what has to be asked for again after a kill, or a reply that broke off."""
 FIRST_MS, LONGEST_MS, GROWTH = 21_600_000, 86_400_000, 8
 """Each window costs the server some of its work again for each series, so that a history of hours is best one."""
+SHORT_MS, MOST_SAMPLES, SOME_BYTES = 300_000, 40_000_000, 1 << 16
+"""A window longer than the first is made shorter where more samples come than the second, or its reply breaks off behind the third."""
 PASSING = frozenset({"timeout", "canceled", "unavailable", "internal"})
 """Kinds of refusals that another try may not meet."""
 WAIT_S = (0.2, 15.0)
 LONGEST_RETRY_AFTER_S = 120.0
+
+
+class TooLong(Exception):
+    """More would have to come in one window than is wise."""
 
 
 @dataclass(slots=True)
@@ -78,24 +84,34 @@ class Export:
             begin = max(begin, self.writer.until_ms + 1)
         while begin <= end_ms:
             end = min(end_ms, begin + length - 1)
-            rows = self.window(begin, end)
+            try:
+                rows = self.window(begin, end, whole=length <= SHORT_MS)
+            except TooLong:
+                length = max(SHORT_MS, length // GROWTH)
+                continue
             done(end, rows)
             wished = SAMPLES_AT_ONCE / max(1, rows)
             length = min(LONGEST_MS, max(1000, int(length * min(GROWTH, wished))))
             begin = end + 1
 
-    def window(self, start_ms: int, end_ms: int) -> int:
+    def window(self, start_ms: int, end_ms: int, *, whole: bool = True) -> int:
         """
-        Bring one window whole; the number of its samples.
+        Bring one window; the number of its samples.
+
+        Args:
+            start_ms: First moment.
+            end_ms: Last moment, inclusive.
+            whole: Whatever its length; otherwise it is not insisted on.
 
         Raises:
             PreflightError: See :meth:`span`.
+            TooLong: A shorter one should be asked for.
         """
         try:
             try:
-                return self._window(start_ms, end_ms)
+                return self._window(start_ms, end_ms, whole)
             except (Unreachable, MalformedReply, ServerRefused) as error:
-                return self._patiently(start_ms, end_ms, error)
+                return self._patiently(start_ms, end_ms, whole, error)
         except (Unreachable, MalformedReply) as error:
             raise PreflightError(
                 f"{self.client.adapter.name} could not be asked for {self.give_up_s:g} s: {error}",
@@ -104,10 +120,28 @@ class Export:
         except ServerRefused as error:
             raise PreflightError(f"{self.client.adapter.name} refuses: {error}", next_step="mend the selector, or ask for less") from error
 
-    def _window(self, start_ms: int, end_ms: int) -> int:
-        return self.writer.write((self._samples(group, start_ms, end_ms) for group in self._groups), end_ms)
+    def _window(self, start_ms: int, end_ms: int, whole: bool) -> int:
+        groups = (self._samples(group, start_ms, end_ms) for group in self._groups)
+        return self.writer.write(groups if whole else map(self._bounded, groups), end_ms)
 
-    def _patiently(self, start_ms: int, end_ms: int, failed: Exception) -> int:
+    def _bounded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """*batches*, as long as it is worth to go on."""
+        before, samples = self.client.received_bytes, 0
+        try:
+            for batch in batches:
+                samples += len(batch.value)
+                if samples > MOST_SAMPLES:
+                    raise TooLong
+                taken = [batch]
+                del batch  # it is not held while the next one is made
+                yield taken.pop()
+        except (Unreachable, MalformedReply) as error:
+            if self.client.received_bytes - before < SOME_BYTES:
+                raise
+            self._again(error)
+            raise TooLong from error
+
+    def _patiently(self, start_ms: int, end_ms: int, whole: bool, failed: Exception) -> int:
         """Bring a window of which the first try *failed*; only then is imported what knows how to wait."""
         import stamina
 
@@ -118,7 +152,7 @@ class Export:
             with attempt:
                 if attempt.num == 1:
                     raise failed
-                return self._window(start_ms, end_ms)
+                return self._window(start_ms, end_ms, whole)
         raise AssertionError("a retry loop ends by a return or an error")
 
     def _again(self, error: Exception) -> bool | float | dt.timedelta:

@@ -1,4 +1,4 @@
-"""Samples by range selectors, one piece of a window after the other: no reply is long, and the next one comes while one is read."""
+"""Samples by range selectors, one piece of a window after the other: no reply is long, and the server works while one is read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tasks.telemetry.prometheus.adapter import Reply
 from tasks.telemetry.prometheus.batch import Batch
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.errors import ServerRefused
 from tasks.telemetry.prometheus.selectors import Matcher
 
 PIECE_SAMPLES = 400_000
-"""About as many are asked for at once: text of 12 MB, of which one is read while the next one comes."""
+"""About as many are asked for at once: text of 12 MB."""
 FIRST_MS, GROWTH = 300_000, 8
 
 
@@ -38,7 +39,7 @@ class Pieces:
         while coming is not None:
             piece, coming = coming, None
             try:
-                body = piece.body()
+                body = self.client.whole(piece.reply())
             except ServerRefused as error:
                 if piece.end_ms <= piece.start_ms or not _too_much(error):
                     raise
@@ -68,31 +69,28 @@ class Pieces:
 
 
 class _Coming:
-    """A reply that another thread waits for; nobody has to wait for it in the end."""
+    """A reply that another thread waits for, and of which it reads nothing; nobody has to want it in the end."""
 
     def __init__(self, client: Client, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> None:
         self.start_ms, self.end_ms = start_ms, end_ms
-        self._body: bytearray | None = None
+        self._reply: Reply | None = None
         self._error: BaseException | None = None
         self._there = threading.Event()
         threading.Thread(target=self._wait, args=(client, matchers), daemon=True).start()
 
     def _wait(self, client: Client, matchers: tuple[Matcher, ...]) -> None:
         try:
-            self._body = client.ask_json(matchers, self.start_ms, self.end_ms)
+            self._reply = client.ask_json(matchers, self.start_ms, self.end_ms)
         except BaseException as error:  # whatever it is, it is raised where the reply is wanted
             self._error = error
         self._there.set()
 
-    def body(self) -> bytearray:
-        """The reply, once; whatever was raised instead of it is raised here."""
+    def reply(self) -> Reply:
+        """The reply; whatever was raised instead of it is raised here."""
         self._there.wait()
-        if self._error is not None:
-            raise self._error
-        body, self._body = self._body, None
-        if body is None:
-            raise RuntimeError("a reply is taken once")
-        return body
+        if self._reply is None:
+            raise self._error or RuntimeError("neither a reply nor an error")
+        return self._reply
 
 
 def _too_much(error: ServerRefused) -> bool:

@@ -15,6 +15,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.base.parquet import sparing
 from tasks.telemetry.heartbeat import Heartbeat
-from tasks.telemetry.prometheus.adapter import DirectAdapter, Unreachable
+from tasks.telemetry.prometheus.adapter import Adapter, DirectAdapter, Reply, Request, Unreachable
 from tasks.telemetry.prometheus.asked import added, remembered
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
@@ -36,8 +38,30 @@ LAST_S = 7.0
 """How long the rest is tried for at the end: whoever stops the reader kills it after 10 s."""
 ASK_S = 5.0
 """How long the server may be silent: a reader that says nothing for 10 s is taken for hung."""
+REPLY_S = 8.0
+"""How long a whole reply may take, for the same reason."""
+BEAT_S = 1.0
+"""A reader that said nothing for so long says that it lives before it asks again."""
 STEP_MS = 600_000
 """So much is asked for at once when there is much to catch up with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """*inner*, with a *beat* before each question: a window may need several of them, each nearly as long as one may be silent."""
+
+    inner: Adapter
+    beat: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        """That of *inner*."""
+        return self.inner.name
+
+    def send(self, request: Request) -> Reply:
+        """See :meth:`Adapter.send`."""
+        self.beat()
+        return self.inner.send(request)
 
 
 class Tail:
@@ -45,7 +69,7 @@ class Tail:
 
     def __init__(self, plan: TailPlan, clock: Clock) -> None:
         self.plan, self.clock = plan, clock
-        self.client = Client(DirectAdapter(plan.access), clock, timeout_s=ASK_S)
+        self.client = Client(Beating(DirectAdapter(plan.access), self._beat), clock, timeout_s=ASK_S, deadline_s=REPLY_S)
         self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000))
         self.heartbeat = Heartbeat(plan.out, clock)
         self.export: Export | None = None
@@ -55,6 +79,7 @@ class Tail:
         self._samples = 0
         self._trouble: str | None = None
         self._looked_s = 0.0
+        self._said_s = 0.0
         self._offset_s = 0.0
 
     def run(self) -> None:
@@ -140,7 +165,12 @@ class Tail:
             time.sleep(0.1)
         self.heartbeat.event("gave_up", error=self._trouble)
 
+    def _beat(self) -> None:
+        if self.clock.monotonic_s() - self._said_s > BEAT_S:
+            self._say(alive=True)
+
     def _say(self, *, alive: bool) -> None:
+        self._said_s = self.clock.monotonic_s()
         writer = self.writer
         facts: dict[str, Any] = {
             "chunk": writer.chunk,

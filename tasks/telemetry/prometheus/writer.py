@@ -95,9 +95,9 @@ class WindowWriter:
                     young = columns[1] > until_ms - self._overlap_ms
                     recent.append((columns[0][young], columns[1][young], np.empty(0)))
                 del columns  # the next batch is made while this frame would hold the last one
-                give_back()
             if file.rows:
                 self._commit(file, tally.chunk, {UNTIL: str(until_ms), **tally.facts()})
+        give_back()
         self.tally, self.until_ms = tally, until_ms
         self._remember(recent, until_ms)
         return file.rows

@@ -21,7 +21,7 @@ from tests.telemetry.exporters import serving
 from tests.telemetry.prometheus.authority import DAY, Authority
 from tests.telemetry.source_contract import until
 
-WORD = "hunter2"
+WORD, KEY = "hunter2", "hunter3"
 FINE = Answer(200, b"fine")
 
 
@@ -48,10 +48,13 @@ def token(monkeypatch) -> dict[str, str]:
 # -- what goes out --------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_is_sent_as_it_was_meant(token):
+def test_a_request_is_sent_as_it_was_meant(token, monkeypatch):
     """Below the address' own path, its query escaped, with a POST where there is a body, and everything that lets it in."""
+    monkeypatch.setenv("KEY_OF_A_TEST", KEY)
     with answering(FINE) as server:
-        adapter = DirectAdapter(Access(f"{server.url}/prefix/", {"X-Scope-OrgID": "team"}, **token))
+        adapter = DirectAdapter(
+            Access(f"{server.url}/prefix/", {"X-Scope-OrgID": "team"}, header_env={"X-Api-Key": "KEY_OF_A_TEST"}, **token)
+        )
         replies = [
             adapter.send(Request("/api/v1/query", {"query": 'a{b="c d&e"}', "time": "1.5"})),
             adapter.send(Request("/api/v1/read", body=b"\x00raw", headers={"Content-Type": "x"})),
@@ -65,7 +68,7 @@ def test_a_request_is_sent_as_it_was_meant(token):
     assert (post.line, post.body) == ("POST /prefix/api/v1/read HTTP/1.1", b"\x00raw")
     for seen in (get, post):
         headers = {name.lower(): value for name, value in seen.headers}
-        assert headers["authorization"] == f"Bearer {WORD}"
+        assert (headers["authorization"], headers["x-api-key"]) == (f"Bearer {WORD}", KEY)
         assert (headers["x-scope-orgid"], headers["accept-encoding"], headers["user-agent"]) == ("team", "identity", "tidegauge")
     assert dict(post.headers)["Content-Type"] == "x"
 
@@ -238,6 +241,9 @@ def test_a_reply_that_is_cut_is_never_whole(raw):
     [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunke",
         b"HTTP/1.1 200 OK\r\nContent-Type: application/x-streamed-protobuf\r\nTransf",
         b"SSH-2.0-OpenSSH_9\r\n",
     ],
@@ -325,14 +331,21 @@ def theirs(tmp_path_factory) -> Authority:
 
 
 @contextmanager
-def secured(pair, clients=None) -> Iterator[int]:
+def secured(pair, clients=None, speak=None) -> Iterator[int]:
     """
     A server with the certificate *pair*, which wants one of its clients where *clients* names their authority; its port.
 
-    Then it speaks TLS 1.2, where a client learns in the handshake why it is refused, not at its first request or never.
+    Then it speaks TLS 1.2, where a client learns in the handshake why it is refused, not at its first request or never. It answers
+    as *speak* does with the connection, where that is given.
     """
 
     class Handler(BaseHTTPRequestHandler):
+        def handle(self):
+            if speak is None:
+                super().handle()
+            else:
+                speak(self.connection)
+
         def do_GET(self):
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
 

@@ -12,7 +12,7 @@ from tasks.base.errors import CredentialsError, PreflightError
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter
 from tasks.telemetry.prometheus.client import Client
-from tasks.telemetry.prometheus.export import FIRST_MS, LONGEST_MS, SAMPLES_AT_ONCE, Export
+from tasks.telemetry.prometheus.export import FIRST_MS, GROWTH, LONGEST_MS, SAMPLES_AT_ONCE, Export
 from tasks.telemetry.prometheus.selectors import parse_selector
 from tasks.telemetry.prometheus.writer import WindowWriter
 from tests.prometheus.cutting_proxy import Answer, Cut, CuttingProxy, always, api_error, busy, by_request, truncated
@@ -180,6 +180,35 @@ def test_windows_shrink_where_there_is_much(monkeypatch, server, tmp_path):
         )
     )
     assert course.name not in {one.name for one in export.writer.table.since(0)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_window_of_far_more_than_was_thought_becomes_shorter(monkeypatch, server, tmp_path, way):
+    """To an eighth, and again, until it fits; nothing is there twice."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.MOST_SAMPLES", 600)
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.SAMPLES_AT_ONCE", 300)
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.SHORT_MS", 30_000)
+    export = export_to(tmp_path, server.url, way)
+    lengths, rows = lengths_of(export, START_MS, LAST)
+
+    assert lengths[0] == FIRST_MS // GROWTH**3
+    assert max(rows) <= 600
+    assert export.retries == 0
+    assert differing(held(tmp_path), within(COURSES, START_MS, LAST)) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_connection_that_never_lasts_gets_shorter_windows(monkeypatch, proxy, tmp_path, way):
+    """Each reply is cut behind as much as a long window has: the shorter ones come whole."""
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.SOME_BYTES", 1000)
+    monkeypatch.setattr("tasks.telemetry.prometheus.export.SHORT_MS", 30_000)
+    export = export_to(tmp_path, proxy.url, way, give_up_s=20.0)
+    proxy.plan = always(Cut(20_000))
+    lengths, _ = lengths_of(export, FIRST, LAST)
+
+    assert len(lengths) > 1
+    assert export.retries > 0
+    assert differing(held(tmp_path), COURSES) == []
 
 
 def test_an_export_goes_on_where_it_stopped(monkeypatch, server, tmp_path):
