@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.records import RunRecord, complete, numbers_of
+from flows.records import RunRecord, complete, numbers_of, reconcile
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.store import Made, Store
 from tasks.base.clock import SystemClock, iso
-from tasks.base.errors import DocumentError, IncompleteError, StorageError, TidegaugeError
+from tasks.base.errors import DocumentError, IncompleteError, PreflightError, StorageError, TidegaugeError
 from tasks.base.files import canonical_json, sha256_file, sha256_text
 from tasks.base.intervals import Interval
 from tasks.base.parquet import sparing
@@ -28,7 +28,7 @@ from tasks.telemetry.prometheus.certified import certified, usual_interval_s
 from tasks.telemetry.prometheus.client import Client
 from tasks.telemetry.prometheus.export import Export
 from tasks.telemetry.prometheus.identity import SERVICE_LABELS
-from tasks.telemetry.prometheus.preflight import looked_over, require_matches, require_room
+from tasks.telemetry.prometheus.preflight import looked_over, require_matches, require_readable, require_room
 from tasks.telemetry.prometheus.selectors import Matcher, parse_selector
 from tasks.telemetry.prometheus.writer import WindowWriter
 
@@ -60,9 +60,15 @@ class PrometheusImport:
             "role": self.role,
             "way": self.way,
             "service_labels": list(self.service_labels),
-            "labels_sha256": None if self.labels is None else sha256_file(self.labels),
+            "labels_sha256": self._labels_sha256(),
             "labels_clock": self.labels_clock,
         }
+
+    def _labels_sha256(self) -> str | None:
+        try:
+            return None if self.labels is None else sha256_file(self.labels)
+        except OSError as error:
+            raise DocumentError(f"{self.labels} cannot be read: {error}") from error
 
     @property
     def stage(self) -> str:
@@ -119,8 +125,10 @@ def import_prometheus(wanted: PrometheusImport, store: Store, telling: Telling, 
         Cancelled: It was stopped on the way; the same command goes on where it stopped.
     """
     if problems := wanted.access.problems():
-        raise DocumentError("; ".join(problems))
+        raise DocumentError("; ".join(problems), next_step="tidegauge import prometheus --help")
     _ = wanted.selectors, wanted.trials() if wanted.labels_clock == "server" else ()
+    for _, sentence in reconcile(store, "import"):
+        telling.say(sentence)
     record = RunRecord.begin(store, name=wanted.name, document={}, profile="", extent="import", parent=None, prefect=NO_PREFECT)
     clock = SystemClock()
     begun_s = clock.monotonic_s()
@@ -155,6 +163,7 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
     sparing()
     client = Client(DirectAdapter(wanted.access))
     facts = looked_over(client, wanted.way)
+    require_readable(client, wanted.match, wanted.selectors)
     for sentence in facts.doubts(wanted.span):
         telling.say(sentence)
     trials = wanted.trials(facts.clock_offset_s)
@@ -169,13 +178,25 @@ def _made(wanted: PrometheusImport, store: Store, telling: Telling) -> Ref:
             telling.say(f"going on from {iso((writer.until_ms or 0) / 1000)}, where it was stopped: {there}")
         export = Export(client, facts, wanted.selectors, writer, told=telling.say)
         _bring(export, wanted, expected, telling.report, earlier)
-        require_matches(client.adapter.name, wanted.match, wanted.selectors, writer.tally.series())
+        _require_matches(wanted, export)
         _write_down(wanted, export, trials, folder, added(earlier, export.to_json()))
     finally:
         writer.close()
     ref = store.commit(folder, "recording", Made(wanted.stage, wanted.key, settings=wanted.settings()))
     shutil.rmtree(folder, ignore_errors=True)
     return ref
+
+
+def _require_matches(wanted: PrometheusImport, export: Export) -> None:
+    """Refuse an import of which a selector found nothing; nothing of it is left, since it would end the same way again."""
+    writer = export.writer
+    try:
+        require_matches(export.client.adapter.name, wanted.match, wanted.selectors, writer.tally.series())
+    except PreflightError as error:
+        if left := sorted(writer.tally.histograms):
+            error.next_step = f"native histograms are not kept ({', '.join(left)}): let the server keep classic ones too"
+        shutil.rmtree(writer.folder, ignore_errors=True)
+        raise
 
 
 def _writer(folder: Path, wanted: PrometheusImport) -> WindowWriter:

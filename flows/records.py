@@ -186,7 +186,8 @@ def _recording(facts: Mapping[str, Any], ref: str) -> dict[str, Any]:
 
 
 def _fault(trial: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: trial[name] for name in ("id", "kind", "target", "intensity", "placebo", "outcome", "windows")}
+    names = ("id", "kind", "target", "intensity", "placebo", "outcome", "windows")
+    return {**{name: trial[name] for name in names}, "benign": trial.get("benign", False)}
 
 
 def complete(store: Store, artifacts: Mapping[str, str]) -> bool:
@@ -195,8 +196,8 @@ def complete(store: Store, artifacts: Mapping[str, str]) -> bool:
     return all(read_json(store.open(ref).file("recording.json"))["status"] == "complete" for ref in refs)
 
 
-def reconcile(store: Store) -> list[tuple[dict[str, Any], str]]:
-    """Close the records of runs whose process is gone; each with a sentence."""
+def reconcile(store: Store, extent: str | None = None) -> list[tuple[dict[str, Any], str]]:
+    """Close the records of runs (of *extent*; None: of all) whose process is gone; each with a sentence."""
     closed = []
     runs = Runs(store)
     for run in runs.ids():
@@ -205,7 +206,7 @@ def reconcile(store: Store) -> list[tuple[dict[str, Any], str]]:
         except StorageError:
             continue  # `runs list` shows it as damaged
         process = record["process"]
-        if record["status"] != "running" or (process and ProcessId(**process).alive()):
+        if record["status"] != "running" or (process and ProcessId(**process).alive()) or extent not in (None, record["extent"]):
             continue
         done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
         why = f"its process ended without a word; finished and kept: {done}"

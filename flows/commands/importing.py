@@ -54,7 +54,7 @@ class Content:
     role: Role = "training"
     """What it may be used for."""
     labels: Path | None = None
-    """CSV file of the faults in it: kind,target,start,end and, if known, fault_id,intensity,placebo,outcome."""
+    """CSV file of the faults in it: kind,target,start,end and, if known, fault_id,intensity,placebo,benign,outcome."""
     labels_clock: Literal["server", "client"] = "server"
     """Whose clock the times in it are."""
     service_label: Annotated[tuple[str, ...], Parameter(negative="")] = ()

@@ -22,8 +22,8 @@ from tasks.telemetry.series import Series
 _SLACK = 1.5
 _PLACES = frozenset({"instance", "replica", "node"})
 """Labels that tell one target of a job from another."""
-Hole = tuple[float, float, int]
-"""Start and end in seconds, and how many looks are missing in between."""
+Holes = NDArray[np.float64]
+"""``(n, 3)``: start and end in seconds, and how many looks are missing in between."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,25 +69,29 @@ class _Looks:
         regular = steps[steps < _SLACK * median(steps)]  # their mean is exact where single looks come early or late
         return float(np.mean(regular)) / 1000
 
-    def holes(self, interval_s: float, span: tuple[float, float]) -> list[Hole]:
+    def holes(self, interval_s: float, span: tuple[float, float]) -> Holes:
         """Holes of the target in *span*, and those of one of its series while that lived."""
         found = _holes(self.together, interval_s, span)
-        return found + [hole for hole in self._alone(interval_s, span) if len(self.alone) > 1 and hole not in found]
+        if len(self.alone) < 2:
+            return found
+        known = set(map(tuple, found.tolist()))
+        alone = self._alone(interval_s, span)
+        new = [tuple(hole) not in known for hole in alone.tolist()]
+        return np.concatenate([found, alone[np.array(new, np.bool_)]])
 
     def missing(self, interval_s: float, span: tuple[float, float]) -> int:
         """How many looks are missing in *span*: of each series while it lived, and of all of them together where none did."""
-        alone = self._alone(interval_s, span)
-        nobody = [
-            hole for hole in _holes(self.together, interval_s, span) if not any(one[0] < hole[1] and hole[0] < one[1] for one in alone)
-        ]
-        return sum(missing for _, _, missing in (*alone, *nobody))
+        alone, together = self._alone(interval_s, span), _holes(self.together, interval_s, span)
+        begun = np.searchsorted(np.sort(alone[:, 0]), together[:, 1], side="left")
+        over = np.searchsorted(np.sort(alone[:, 1]), together[:, 0], side="right")
+        return int(alone[:, 2].sum() + together[begun == over, 2].sum())
 
-    def _alone(self, interval_s: float, span: tuple[float, float]) -> list[Hole]:
-        found: list[Hole] = []
+    def _alone(self, interval_s: float, span: tuple[float, float]) -> Holes:
+        found = [np.empty((0, 3))]
         for times in self.alone:
             life = (max(span[0], times[0] / 1000), min(span[1], times[-1] / 1000)) if len(times) else (0.0, -1.0)
-            found += _holes(times, interval_s, life) if life[0] < life[1] else []
-        return found
+            found += [_holes(times, interval_s, life)] if life[0] < life[1] else []
+        return np.concatenate(found)
 
 
 def is_look(one: Series) -> bool:
@@ -126,18 +130,20 @@ def gaps(
         span = (float(seen[0]) / 1000, float(seen[-1]) / 1000)
     if shortest_s is None:
         return ()
-    pairs = [(one, own_s or shortest_s) for one, own_s in zip(looks, intervals, strict=True)]
-    own = np.array([(start, end, own_s) for one, own_s in pairs for start, end, _ in _holes(one.together, own_s, span)]).reshape(-1, 3)
-    common = [Gap(*hole[:2], None, None, hole[2]) for hole in _holes(seen, shortest_s, span) if _shared(hole, own)]
-    result = list(common)
-    for one, own_s in pairs:
-        shared = [hole for hole in common if hole.end_s - hole.start_s >= _SLACK * own_s - 1e-6]  # in shorter ones it was not due
-        for start, end, missing in one.holes(own_s, span):
-            within = sum(hole.missing for hole in shared if start <= hole.start_s and hole.end_s <= end)
-            gap = Gap(start, end, one.target, one.role, missing - round(within * shortest_s / own_s))
-            if gap.missing > 0 and not any(_same(gap, hole, own_s) for hole in shared):
-                result.append(gap)
+    own = [(one, own_s or shortest_s) for one, own_s in zip(looks, intervals, strict=True)]
+    common = _holes(seen, shortest_s, span)
+    common = common[_shared(common, [(_holes(one.together, own_s, span), own_s) for one, own_s in own])]
+    result = _listed(common, None, None)
+    for one, own_s in own:
+        shared = common[common[:, 1] - common[:, 0] >= _SLACK * own_s - 1e-6]  # in shorter ones it was not due
+        holes = one.holes(own_s, span)
+        holes[:, 2] -= np.rint(_within(holes, shared) * shortest_s / own_s)
+        result += _listed(holes[(holes[:, 2] > 0) & ~_among(holes, shared, own_s)], one.target, one.role)
     return tuple(sorted(result, key=lambda gap: (gap.start_s, gap.end_s, gap.target or "", gap.role or "")))
+
+
+def _listed(holes: Holes, target: str | None, role: str | None) -> list[Gap]:
+    return [Gap(start_s, end_s, target, role, int(missing)) for start_s, end_s, missing in holes.tolist()]
 
 
 def missing_looks(series: Sequence[Series], samples: Samples, *, span: tuple[float, float]) -> int:
@@ -146,18 +152,50 @@ def missing_looks(series: Sequence[Series], samples: Samples, *, span: tuple[flo
     return sum(one.missing(own_s, span) for one in looks if (own_s := one.interval_s(None)) is not None)
 
 
-def _shared(hole: Hole, own: NDArray[np.float64]) -> bool:
+def _shared(common: Holes, own: Sequence[tuple[Holes, float]]) -> NDArray[np.bool_]:
     """
-    Whether *hole*, in which nobody was looked at, begins and ends as holes of targets that were due in it.
+    Which of the holes in which nobody was looked at begin and end as holes of targets that were due in it.
 
-    Otherwise it lies between looks at targets that are seldom due, and the others' holes are longer.
+    Otherwise one lies between looks at targets that are seldom due, and the others' holes are longer.
 
     Args:
-        hole: One in the looks at all targets together.
-        own: All holes of all targets, ``(n, 3)``: start, end, and the target's interval.
+        common: Those in the looks at all targets together.
+        own: Those of each target, and its interval.
     """
-    due = own[_SLACK * own[:, 2] <= hole[1] - hole[0] + 1e-6]
-    return all(bool(np.any(np.abs(due[:, end] - hole[end]) < due[:, 2])) for end in (0, 1))
+    edges = np.zeros((len(common), 2), np.bool_)
+    for holes, own_s in own:
+        due = _SLACK * own_s <= common[:, 1] - common[:, 0] + 1e-6
+        for end in (0, 1):
+            edges[:, end] |= due & (_distance(common[:, end], holes[:, end]) < own_s)
+    return np.asarray(edges.all(axis=1))
+
+
+def _distance(moments: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each of *moments* is from the nearest of those *known*, which ascend; infinitely far where there are none."""
+    if not len(known):
+        return np.full(len(moments), np.inf)
+    place = np.searchsorted(known, moments)
+    before, behind = known[np.maximum(place - 1, 0)], known[np.minimum(place, len(known) - 1)]
+    return np.minimum(np.abs(before - moments), np.abs(behind - moments))
+
+
+def _within(holes: Holes, shared: Holes) -> NDArray[np.float64]:
+    """How many looks are missing in those holes of *shared* that lie inside of each of *holes*."""
+    missing = np.concatenate([[0.0], np.cumsum(shared[:, 2])])
+    first, last = np.searchsorted(shared[:, 0], holes[:, 0]), np.searchsorted(shared[:, 1], holes[:, 1], side="right")
+    return np.asarray(missing[np.maximum(first, last)] - missing[first])
+
+
+def _among(holes: Holes, shared: Holes, interval_s: float) -> NDArray[np.bool_]:
+    """Which of *holes* begin and end like one of *shared*, in order of time, each of which is longer than *interval_s*."""
+    found = np.zeros(len(holes), np.bool_)
+    first = np.searchsorted(shared[:, 0], holes[:, 0] - interval_s) - 1
+    for offset in range(4):  # so few begin less than an interval away, on either side
+        near = first + offset
+        there = (near >= 0) & (near < len(shared))
+        other = shared[near[there]]
+        found[there] |= (np.abs(holes[there, 0] - other[:, 0]) < interval_s) & (np.abs(holes[there, 1] - other[:, 1]) < interval_s)
+    return found
 
 
 def _looks(series: Sequence[Series], samples: Samples) -> list[_Looks]:
@@ -178,19 +216,13 @@ def _times(samples: Samples, number: int) -> NDArray[np.int64]:
     return samples.time_ms[first:last]
 
 
-def _holes(time_ms: NDArray[np.int64], interval_s: float, span: tuple[float, float]) -> list[Hole]:
-    """The holes in the sorted *time_ms* within *span*."""
+def _holes(time_ms: NDArray[np.int64], interval_s: float, span: tuple[float, float]) -> Holes:
+    """The holes in the sorted *time_ms* within *span*, in order of time."""
     start_s, end_s = span
     inside = time_ms[(time_ms >= start_s * 1000) & (time_ms <= end_s * 1000)] / 1000
     edges = np.concatenate([[start_s], inside, [end_s]])
     step = np.diff(edges)
-    holes: list[Hole] = []
-    for index in np.flatnonzero(step >= _SLACK * interval_s).tolist():
-        at_edge = (index == 0) + (index == len(step) - 1)
-        missing = max(1, round(float(step[index]) / interval_s) - 1 + at_edge)
-        holes.append((float(edges[index]), float(edges[index + 1]), missing))
-    return holes
-
-
-def _same(gap: Gap, hole: Gap, interval_s: float) -> bool:
-    return abs(gap.start_s - hole.start_s) < interval_s and abs(gap.end_s - hole.end_s) < interval_s
+    index = np.flatnonzero(step >= _SLACK * interval_s)
+    at_edge = (index == 0).astype(np.int64) + (index == len(step) - 1)
+    missing = np.maximum(1, np.rint(step[index] / interval_s) - 1 + at_edge)
+    return np.column_stack([edges[index], edges[index + 1], missing])

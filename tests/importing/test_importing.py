@@ -16,13 +16,17 @@ import pytest
 
 import tidegauge
 from flows.cli import main
+from flows.importing import NO_PREFECT
+from flows.records import RunRecord
 from tasks.artifacts.refs import Ref
+from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
 from tasks.recordings.label_file import ASSUMED
 from tasks.telemetry.prometheus.export import FIRST_MS
 from tests.flows.conftest import Outcome
 from tests.prometheus.cutting_proxy import PASS, Answer, CuttingProxy, Delay, Stall, always
 from tests.prometheus.history import START_MS, Course, differing, jittered, resets, write_blocks
+from tests.prometheus.push import push, push_histograms
 from tests.prometheus.recorded import FOREVER, arguments, command, fingerprint, held, serving, within
 from tests.prometheus.servers import EACH_MAJOR, Prometheus
 
@@ -211,8 +215,6 @@ def test_a_moment_may_be_written_in_several_ways(server, typed, tmp_path, text):
 
 def test_a_moment_may_be_told_from_now_on(tmp_path, typed):
     """So many hours ago until now: what a server has just been given."""
-    from tests.prometheus.push import push
-
     now_ms = int(time.time() * 1000)
     with Prometheus(tmp_path / "server") as fresh:
         push(
@@ -359,6 +361,19 @@ def test_a_wrong_label_is_told_before_anything_is_asked(typed, tmp_path):
         assert server.connections == 0
 
 
+@pytest.mark.parametrize("clock", ["server", "client"])
+@pytest.mark.parametrize("place", ["missing.csv", "."])
+def test_a_label_file_that_cannot_be_read_is_told_before_anything_is_asked(typed, tmp_path, clock, place):
+    """There is none, or it is a folder."""
+    with CuttingProxy(1) as server:
+        more = ("--labels", str(tmp_path / place), "--labels-clock", clock)
+        done = typed(*arguments(server.url, START_MS, END_MS, tmp_path / "store", *more))
+
+        assert done.code == 2
+        assert f"{tmp_path / place} cannot be read: " in done.value["error"]
+        assert server.connections == 0
+
+
 def test_nobody_there_is_told(typed, tmp_path):
     """Exit 3; the run is kept as failed."""
     with CuttingProxy(1) as gone:
@@ -367,6 +382,7 @@ def test_nobody_there_is_told(typed, tmp_path):
     listed = typed("runs", "list", "--json", "--store", str(tmp_path / "store"))
 
     assert done.code == 3
+    assert done.value["error"] == f"no Prometheus answers: {url}: Connection refused"
     assert f"see that {url} is its address" in done.value["next"]
     assert "failed" in listed.out
     assert folders(tmp_path / "store") == []
@@ -378,7 +394,30 @@ def test_a_metric_that_nobody_has_is_told(server, typed, tmp_path):
 
     assert done.code == 3
     assert "has no sample for queue_dept in that time" in done.value["error"]
-    assert folders(tmp_path / "store") == []
+    assert folders(tmp_path / "store") == list((tmp_path / "store" / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["auto", "range-json"])
+def test_an_expression_that_the_server_cannot_read_is_told_at_once(each, typed, tmp_path, way):
+    """By remote read a server calls it a failure of its own, which would be tried again for minutes; nothing of the try is left."""
+    root, odd = tmp_path / "store", 'up{job=~"("}'
+    done = typed(*arguments(each.url, START_MS, END_MS, root, "--way", way, "--match", "up", "--match", odd))
+
+    assert (done.code, done.value["next"]) == (3, "mend the selector")
+    assert done.value["error"].startswith(f"{each.url} cannot read {odd}: ")
+    assert "missing closing )" in done.value["error"]
+    assert folders(root) == list((root / "staging").iterdir()) == []
+
+
+def test_a_metric_that_is_a_native_histogram_is_told(tmp_path, typed):
+    """It is there, and yet nothing of it is kept: the next step says why."""
+    with Prometheus(tmp_path, flags=(*FOREVER, "--enable-feature=native-histograms")) as server:
+        push(server.url, target("orders", EVERY))
+        push_histograms(server.url, {"__name__": "rpc_seconds"}, EVERY[:30].tolist())
+        done = typed(*arguments(server.url, START_MS, END_MS, tmp_path / "store", "--match", "rpc_seconds"))
+
+    assert (done.code, done.value["error"]) == (3, f"{server.url} has no sample for rpc_seconds in that time")
+    assert done.value["next"].startswith("native histograms are not kept (rpc_seconds)")
 
 
 def test_a_metric_that_was_there_at_another_time_is_told(tmp_path, typed):
@@ -489,6 +528,27 @@ def test_what_was_stopped_goes_on_where_it_stopped(long, typed, tmp_path, act, s
         "recording.json",
     ]
     assert "cancelled" in typed("runs", "list", "--json", "--store", str(root)).out
+
+
+def test_an_import_that_was_killed_is_told_by_the_next(server, typed, tmp_path):
+    """It could not close its own record; another kind of run is left alone."""
+    root = tmp_path / "store"
+    with CuttingProxy(server.port, always(Stall(0))) as proxy:
+        child = subprocess.Popen(command(proxy.url, START_MS, END_MS, root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: proxy.requests > 0, "in the middle")
+        child.kill()
+        child.wait()
+    (killed,) = (json.loads(path.read_text()) for path in root.glob("runs/*.json"))
+    other = RunRecord.begin(Store(root), name="other", document={}, profile="", extent="record", parent=None, prefect=NO_PREFECT)
+    other.body["process"] = killed["process"]
+    other.write()
+    done = typed(*arguments(server.url, START_MS, END_MS, root))
+    after = {record["run"]: record["status"] for record in map(Runs(Store(root)).read, Runs(Store(root)).ids())}
+
+    assert killed["status"] == "running"
+    assert done.code == 0
+    assert f"run {killed['run']} is marked failed: its process ended without a word" in done.err
+    assert after == {killed["run"]: "failed", other.run: "running", done.value["run"]: "complete"}
 
 
 def test_what_is_left_of_a_stopped_import_and_damaged_is_not_used(long, typed, tmp_path):

@@ -16,7 +16,7 @@ from tasks.base.errors import CredentialsError, DocumentError
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,80}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_SECRET = re.compile("auth|token|key|secret|passw|credential|cookie|session", re.IGNORECASE)
+_SECRET = re.compile("auth|token|key|secret|passw|credential|cookie|session|signature|bearer|jwt", re.IGNORECASE)
 """What stands in the name of a header whose value opens doors: such a value is never kept, so it must not be in a document."""
 _FRAMING = frozenset({"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "transfer-encoding"})
 """Headers that say how a request is sent and what is understood of the reply: never the user's to choose."""

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from tasks.base.addresses import forbidden
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
 from tasks.telemetry.prometheus.access import Access, is_loopback
-from tasks.telemetry.prometheus.deadline import Deadline, under, watched
+from tasks.telemetry.prometheus.connections import guarded, refused
+from tasks.telemetry.prometheus.deadline import Deadline, under
 from tasks.telemetry.tls import tls_context
 
 PIECE_BYTES = 1 << 18
@@ -162,16 +163,16 @@ class DirectAdapter:
             raise Unreachable(f"{self._host}: {getattr(error, 'strerror', None) or error}") from error
         bad = sorted(address for address in found if forbidden(address))
         if bad and not is_loopback(self._host):
-            raise PreflightError(f"{self._host} leads to {bad[0]}, where no Prometheus is", next_step="give the server's own address")
+            raise refused(self._host, bad[0])
 
     def _not_reached(self, error: Exception, deadline: Deadline) -> Exception:
         """What to raise for an *error* of the library: certificates are a matter for the user, everything else may pass."""
         causes = [error, *(one for one in (*error.args[:1], error.__cause__) if isinstance(one, Exception))]
-        refused = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
-        if refused is not None:
-            unknown = refused.verify_code in UNKNOWN_AUTHORITY
+        untrusted = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
+        if untrusted is not None:
+            unknown = untrusted.verify_code in UNKNOWN_AUTHORITY
             return PreflightError(
-                f"the certificate of {self.name} is not trusted: {refused.verify_message}",
+                f"the certificate of {self.name} is not trusted: {untrusted.verify_message}",
                 next_step="name its authority with ca_file (--ca-file)" if unknown else "mend it there, or give the name that stands in it",
             )
         if any("ALERT" in str(one) and ("CERTIFICATE" in str(one) or "UNKNOWN_CA" in str(one)) for one in causes):
@@ -187,7 +188,7 @@ def _pool(access: Access, *, tls: bool) -> urllib3.PoolManager:
     if tls:
         settings |= {"ssl_context": tls_context(access), "server_hostname": access.tls_server_name}
         settings |= {} if access.verify else {"cert_reqs": "CERT_NONE"}
-    return watched(urllib3.PoolManager(**settings) if access.proxy is None else urllib3.ProxyManager(access.proxy, **settings))
+    return guarded(urllib3.PoolManager(**settings) if access.proxy is None else urllib3.ProxyManager(access.proxy, **settings))
 
 
 def _too_late(deadline: Deadline) -> str:
@@ -244,4 +245,5 @@ def _seconds(text: str | None) -> float | None:
 
 def _said(error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
+    cause = cause.__cause__ if isinstance(cause, NewConnectionError) and cause.__cause__ else cause  # its own text names our classes
     return str(getattr(cause, "strerror", None) or cause)[:200]

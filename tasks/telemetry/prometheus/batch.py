@@ -45,3 +45,7 @@ class Batch:
     """Samples left out since their series had one at that time already; the first one counts."""
     histograms: Mapping[str, int] = field(default_factory=dict)
     """Native-histogram chunks (or samples, where the server tells only those) that were left out, by metric name."""
+    histogram_series: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """The place of each one's series in *labels*; empty where that is not known."""
+    histogram_ms: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """The first time of each; empty where they are not known."""

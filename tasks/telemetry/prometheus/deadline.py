@@ -13,9 +13,6 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -75,35 +72,8 @@ def under(deadline: Deadline, call: Callable[P, R]) -> Callable[P, R]:
     return held
 
 
-def watched(manager: urllib3.PoolManager) -> urllib3.PoolManager:
-    """*manager*, its connections held by the deadline of each request from the moment in which the reply is waited for."""
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-    return manager
-
-
-def _held(connection: HTTPConnection) -> None:
+def hold(connection: socket.socket | None) -> None:
+    """Let the deadline under which this is called watch over *connection*, where there is one."""
     deadline = _CURRENT.get()
     if deadline is not None:
-        deadline.hold(connection.sock)
-
-
-class _Connection(HTTPConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in the library
-        """The head of the reply, whose time is limited too."""
-        _held(self)
-        return super().getresponse()
-
-
-class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in the library
-        """The head of the reply, whose time is limited too."""
-        _held(self)
-        return super().getresponse()
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+        deadline.hold(connection)

@@ -7,6 +7,10 @@ class MalformedReply(Exception):
     """The reply is cut off, damaged, or not what was asked for; the message says what."""
 
 
+class UnknownEncoding(MalformedReply):
+    """The reply is whole, and has chunks of a kind that is not known here; asking the same way again gives the same."""
+
+
 class ServerRefused(Exception):
     """
     The server understood and said no.

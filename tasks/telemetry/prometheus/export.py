@@ -11,7 +11,7 @@ from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.telemetry.prometheus.adapter import Unreachable
 from tasks.telemetry.prometheus.batch import Batch
 from tasks.telemetry.prometheus.client import Client, ServerFacts
-from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
+from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused, UnknownEncoding
 from tasks.telemetry.prometheus.pieces import Pieces
 from tasks.telemetry.prometheus.selectors import Matcher
 from tasks.telemetry.prometheus.writer import WindowWriter
@@ -109,9 +109,11 @@ class Export:
         """
         try:
             try:
-                return self._window(start_ms, end_ms, whole)
-            except (Unreachable, MalformedReply, ServerRefused) as error:
-                return self._patiently(start_ms, end_ms, whole, error)
+                return self._tried(start_ms, end_ms, whole)
+            except UnknownEncoding as error:
+                self.facts = self.facts.read_by("range-json", str(error))
+                self.told(f"read by range-json from here on: {error}")
+                return self._tried(start_ms, end_ms, whole)
         except (Unreachable, MalformedReply) as error:
             raise PreflightError(
                 f"{self.client.adapter.name} could not be asked for {self.give_up_s:g} s: {error}",
@@ -119,6 +121,14 @@ class Export:
             ) from error
         except ServerRefused as error:
             raise PreflightError(f"{self.client.adapter.name} refuses: {error}", next_step="mend the selector, or ask for less") from error
+
+    def _tried(self, start_ms: int, end_ms: int, whole: bool) -> int:
+        try:
+            return self._window(start_ms, end_ms, whole)
+        except UnknownEncoding:
+            raise
+        except (Unreachable, MalformedReply, ServerRefused) as error:
+            return self._patiently(start_ms, end_ms, whole, error)
 
     def _window(self, start_ms: int, end_ms: int, whole: bool) -> int:
         groups = (self._samples(group, start_ms, end_ms) for group in self._groups)
@@ -135,6 +145,8 @@ class Export:
                 taken = [batch]
                 del batch  # it is not held while the next one is made
                 yield taken.pop()
+        except UnknownEncoding:
+            raise
         except (Unreachable, MalformedReply) as error:
             if self.client.received_bytes - before < SOME_BYTES:
                 raise
@@ -185,6 +197,6 @@ class Export:
 
 def worth_another_try(error: BaseException) -> bool:
     """Whether the same question may be answered later."""
-    if isinstance(error, TidegaugeError):
+    if isinstance(error, TidegaugeError | UnknownEncoding):
         return False
     return isinstance(error, Unreachable | MalformedReply) or (isinstance(error, ServerRefused) and error.kind in PASSING)

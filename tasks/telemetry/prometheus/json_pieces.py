@@ -27,6 +27,8 @@ class JsonColumns:
     time_ms: list[NDArray[np.int64]] = field(default_factory=list)
     value: list[NDArray[np.float64]] = field(default_factory=list)
     histograms: Counter[str] = field(default_factory=Counter)
+    histograms_at: list[tuple[int, int]] = field(default_factory=list)
+    """The number of each one's series, and its time."""
     known: dict[str, str] = field(default_factory=dict)
 
     def open(self, metric: Any) -> None:
@@ -36,9 +38,11 @@ class JsonColumns:
 
     def leave_out(self, histograms: Any) -> None:
         """Count the histograms of the series that was begun last."""
-        inside = sum(self.start_ms <= milliseconds(time) <= self.end_ms for time, _ in map(listed, histograms))
+        times = (milliseconds(time) for time, _ in map(listed, histograms))
+        inside = [time_ms for time_ms in times if self.start_ms <= time_ms <= self.end_ms]
         if inside:
-            self.histograms[dict(self.labels[-1]).get("__name__", "")] += inside
+            self.histograms[dict(self.labels[-1]).get("__name__", "")] += len(inside)
+            self.histograms_at += [(len(self.labels) - 1, time_ms) for time_ms in inside]
 
     def add(self, series: NDArray[np.int64], counts: NDArray[np.int64], time_ms: NDArray[np.int64], value: NDArray[np.float64]) -> None:
         """Take the samples in the window; the next ``counts[i]`` of them are of number ``series[i]``."""

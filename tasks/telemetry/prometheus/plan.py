@@ -35,6 +35,8 @@ class TailPlan(PlanFile):
     overlap_s: float = 60.0
     way: str = "auto"
     service_labels: tuple[str, ...] = SERVICE_LABELS
+    beside: Path | None = None
+    """Folder of a collector that watches the cluster meanwhile, whose samples come into the same chunks; None: there is none."""
 
     @classmethod
     def of(cls, source: PrometheusSource, flush_s: float, begin_s: float, out: Path, access: Access | None = None) -> Self:
@@ -65,7 +67,8 @@ class TailPlan(PlanFile):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
-        return {**asdict(self), "out": str(self.out), "access": self.access.to_json()}
+        beside = None if self.beside is None else str(self.beside)
+        return {**asdict(self), "out": str(self.out), "beside": beside, "access": self.access.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -77,7 +80,9 @@ class TailPlan(PlanFile):
         """
         try:
             lists = {name: tuple(map(str, value[name])) for name in ("match", "service_labels")}
-            plan = cls(**{**value, **lists, "out": Path(value["out"]), "access": Access.from_json(value["access"])})
+            beside = None if value.get("beside") is None else Path(value["beside"])
+            paths = {"out": Path(value["out"]), "beside": beside}
+            plan = cls(**{**value, **lists, **paths, "access": Access.from_json(value["access"])})
             plan.check()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DocumentError(f"the settings are incomplete or wrong: {error!r}") from error

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.base.errors import PreflightError
 from tasks.base.files import DISK_FACTOR
 from tasks.telemetry.prometheus.adapter import Unreachable
 from tasks.telemetry.prometheus.client import Client, ServerFacts
 from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
-from tasks.telemetry.prometheus.selectors import Matcher
+from tasks.telemetry.prometheus.selectors import Matcher, to_promql
 from tasks.telemetry.series import Series
 
 BYTES_A_SAMPLE = 1.6
@@ -50,6 +52,24 @@ def _looked_at(client: Client) -> ServerFacts:
         return client.facts()
 
 
+def require_readable(client: Client, texts: Sequence[str], selectors: Sequence[Sequence[Matcher]]) -> None:
+    """
+    Refuse a selector whose regular expression the server cannot read: asked for its samples, it may call that its own failure.
+
+    Raises:
+        PreflightError: Names the selector, and has the server's words.
+    """
+    for text, matchers in zip(texts, selectors, strict=True):
+        if all(one.op in ("=", "!=") for one in matchers):
+            continue
+        try:
+            client.api("/api/v1/query", query=to_promql(matchers), time="0")
+        except ServerRefused as error:
+            raise PreflightError(f"{client.adapter.name} cannot read {text}: {error.said}", next_step="mend the selector") from error
+        except (Unreachable, MalformedReply):
+            return  # it is asked again, and then with patience
+
+
 def require_room(place: Path, samples: int | None, usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
     """
     Refuse what the disk has no room for, by an estimate of *samples* (None: not known) times 1.5.
@@ -72,7 +92,7 @@ def require_matches(name: str, texts: Sequence[str], selectors: Sequence[Sequenc
     Raises:
         PreflightError: Names each of them.
     """
-    empty = [text for text, matchers in zip(texts, selectors, strict=True) if not any(matches(matchers, one) for one in series)]
+    empty = [text for text, matchers in zip(texts, selectors, strict=True) if not fitting(matchers, series).any()]
     if empty:
         raise PreflightError(
             f"{name} has no sample for {' and '.join(empty)} in that time",
@@ -80,18 +100,25 @@ def require_matches(name: str, texts: Sequence[str], selectors: Sequence[Sequenc
         )
 
 
-def matches(matchers: Sequence[Matcher], one: Series) -> bool:
-    """Whether the series fits all *matchers*; regular expressions as Python reads them, which is RE2's way in all but rarities."""
+def fitting(matchers: Sequence[Matcher], series: Sequence[Series]) -> NDArray[np.bool_]:
+    """Which of *series* fit all *matchers*, shape ``(n_series,)``; regular expressions are read by RE2, as the server reads them."""
+    found = np.ones(len(series), np.bool_)
     for matcher in matchers:
-        value = one.name if matcher.name == "__name__" else one.labels.get(matcher.name, "")
-        fits = value == matcher.value if matcher.op in ("=", "!=") else _fits(matcher.value, value)
-        if fits == (matcher.op in ("!=", "!~")):
-            return False
-    return True
+        values = [one.name if matcher.name == "__name__" else one.labels.get(matcher.name, "") for one in series]
+        if matcher.op in ("=", "!="):
+            fits = np.array([value == matcher.value for value in values], np.bool_)
+        else:
+            fits = _fitting(matcher.value, values)
+        found &= fits != (matcher.op in ("!=", "!~"))
+    return found
 
 
-def _fits(pattern: str, value: str) -> bool:
+def _fitting(pattern: str, values: Sequence[str]) -> NDArray[np.bool_]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     try:
-        return re.fullmatch(pattern, value, re.DOTALL) is not None
-    except re.error:
-        return True  # RE2 took it, and the server answered: it is not for us to judge
+        fits = pc.match_substring_regex(pa.array(values, pa.large_string()), pattern=f"^(?s:{pattern})$")
+    except pa.ArrowInvalid:
+        return np.ones(len(values), np.bool_)  # the server took it, and answered: it is not for us to judge
+    return np.array(fits.to_pylist(), np.bool_)

@@ -115,7 +115,17 @@ def _batch(columns: JsonColumns) -> Batch:
         duplicates = int(np.count_nonzero(again))
         time_ms, value = time_ms[~again], value[~again]
         counts = np.bincount(series[~again], minlength=len(labels)).astype(np.int64)
-    return Batch(labels, counts, time_ms, value, duplicates=duplicates, histograms=dict(columns.histograms))
+    numbers = {one: number for number, one in enumerate(labels)} if columns.histograms_at else {}
+    return Batch(
+        labels,
+        counts,
+        time_ms,
+        value,
+        duplicates=duplicates,
+        histograms=dict(columns.histograms),
+        histogram_series=np.array([numbers[columns.labels[at]] for at, _ in columns.histograms_at], np.int64),
+        histogram_ms=np.array([moment for _, moment in columns.histograms_at], np.int64),
+    )
 
 
 def _ascending(counts: NDArray[np.int64], time_ms: NDArray[np.int64]) -> bool:

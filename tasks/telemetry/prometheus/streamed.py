@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.telemetry.prometheus.batch import STALE_BITS, Batch, Labels
-from tasks.telemetry.prometheus.errors import MalformedReply
+from tasks.telemetry.prometheus.errors import MalformedReply, UnknownEncoding
 from tasks.telemetry.prometheus.wire import RawSeries, chunked_series
 from tasks.telemetry.prometheus.xor import decode
 
@@ -37,7 +37,8 @@ class _Series:
 
     labels: Labels
     chunks: list[bytes] = field(default_factory=list)
-    histograms: int = 0
+    histograms_ms: list[int] = field(default_factory=list)
+    """First times of chunks of native histograms."""
     again: int = 0
     """So many of the first chunks were in the batch before, too."""
     from_ms: int | None = None
@@ -49,9 +50,9 @@ class _Series:
             if chunk.encoding == _XOR:
                 self.chunks.append(chunk.data)
             elif chunk.encoding in _HISTOGRAMS:
-                self.histograms += 1
+                self.histograms_ms.append(chunk.first_ms)
             else:
-                raise MalformedReply(f"a chunk of {dict(self.labels)} has the unknown encoding {chunk.encoding}")
+                raise UnknownEncoding(f"a chunk of {dict(self.labels)} has the unknown encoding {chunk.encoding}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ def batches(frames: Iterable[bytes], start_ms: int, end_ms: int, chunks_at_once:
         chunks_at_once: So many are decoded together, or somewhat more; at most one batch is held in memory.
 
     Raises:
-        MalformedReply: A frame or a chunk is not what it must be, a chunk is of an unknown encoding, or a series is not sent in one go.
+        MalformedReply: A frame or a chunk is not what it must be, or a series is not sent in one go.
+        UnknownEncoding: A chunk is of one.
     """
     held: list[_Series] = []
     seen: set[int] = set()
@@ -149,9 +151,12 @@ def _batch(held: Sequence[_Series], columns: _Columns, start_ms: int, end_ms: in
     if len(dead.value):
         live = columns.where(columns.value.view(np.uint64) != STALE_BITS)
     histograms: Counter[str] = Counter()
-    for series in held:
-        if series.histograms:
-            histograms[dict(series.labels)["__name__"]] += series.histograms
+    of_series, firsts_ms = list[int](), list[int]()
+    for place, series in enumerate(held):
+        if series.histograms_ms:
+            histograms[dict(series.labels)["__name__"]] += len(series.histograms_ms)
+            of_series += [place] * len(series.histograms_ms)
+            firsts_ms += series.histograms_ms
     return Batch(
         labels=tuple(series.labels for series in held),
         counts=np.bincount(live.series, minlength=len(held)),
@@ -162,6 +167,8 @@ def _batch(held: Sequence[_Series], columns: _Columns, start_ms: int, end_ms: in
         stale_ms=dead.time_ms,
         duplicates=duplicates,
         histograms=histograms,
+        histogram_series=np.array(of_series, np.int64),
+        histogram_ms=np.array(firsts_ms, np.int64),
     )
 
 

@@ -24,6 +24,7 @@ from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.base.parquet import sparing
 from tasks.telemetry.heartbeat import Heartbeat
+from tasks.telemetry.kube.beside import Beside
 from tasks.telemetry.prometheus.adapter import Adapter, DirectAdapter, Reply, Request, Unreachable
 from tasks.telemetry.prometheus.asked import added, remembered
 from tasks.telemetry.prometheus.client import Client
@@ -70,7 +71,8 @@ class Tail:
     def __init__(self, plan: TailPlan, clock: Clock) -> None:
         self.plan, self.clock = plan, clock
         self.client = Client(Beating(DirectAdapter(plan.access), self._beat), clock, timeout_s=ASK_S, deadline_s=REPLY_S)
-        self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000))
+        beside = None if plan.beside is None else Beside(plan.beside)
+        self.writer = WindowWriter(plan.out, plan.service_labels, round(plan.overlap_s * 1000), beside)
         self.heartbeat = Heartbeat(plan.out, clock)
         self.export: Export | None = None
         self._earlier = remembered(plan.out / "collector.json", "server")
@@ -164,6 +166,8 @@ class Tail:
                 return
             time.sleep(0.1)
         self.heartbeat.event("gave_up", error=self._trouble)
+        if self.writer.until_ms is not None:
+            self.writer.write((), self.writer.until_ms)  # what was watched is there, whatever became of the server
 
     def _beat(self) -> None:
         if self.clock.monotonic_s() - self._said_s > BEAT_S:
@@ -180,10 +184,16 @@ class Tail:
             "samples": self._samples,
             "series": len(writer.table),
             "down": {} if self._trouble is None else {self.client.adapter.name: self._trouble},
-            "server": added(self._earlier, None if self.export is None else self.export.to_json()),
+            "server": self._server(),
             "tally": writer.tally.to_json(),
         }
         self.heartbeat.say(facts, alive=alive)
+
+    def _server(self) -> dict[str, Any] | None:
+        """What is known of the server and the way in, and what came beside it."""
+        told = added(self._earlier, None if self.export is None else self.export.to_json())
+        beside = self.writer.beside
+        return told if told is None or beside is None else {**told, "watched": beside.facts(self.writer.tally)}
 
 
 def main(arguments: list[str]) -> int:

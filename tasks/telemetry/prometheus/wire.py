@@ -22,6 +22,7 @@ _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _STREAMED_XOR_CHUNKS = 1
 _MATCH_TYPES = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
 _METRIC_NAME = "__name__"
+_XOR = b"\1"
 
 _USUAL_CHUNK = re.compile(
     rb"\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])"  # length of the chunk
@@ -39,6 +40,8 @@ class RawChunk(NamedTuple):  # a frozen dataclass takes three times as long to m
     encoding: int
     """Number of its ``chunkenc.Encoding``: 1 XOR, 2 histogram, 3 float histogram."""
     data: bytes
+    first_ms: int = 0
+    """Of a chunk that is not XOR, as the server says; the samples of the others say it themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def _usual_chunks(frame: bytes, at: int, end: int, into: list[RawChunk]) -> int:
         stop = begin + _short(inner)
         if stop != usual.end(1) + _short(whole) or stop > end:
             break
-        into.append(RawChunk(encoding[0], frame[begin:stop]))
+        chunk = RawChunk(encoding[0], frame[begin:stop])
+        into.append(chunk if encoding == _XOR else chunk._replace(first_ms=_whole(_VARINT, _varint(frame, usual.end(1) + 1)[0])))
         at = stop
     return at
 
@@ -141,15 +145,17 @@ def _label(frame: bytes, start: int, end: int) -> tuple[str, str]:
 
 
 def _chunk(frame: bytes, start: int, end: int) -> RawChunk:
-    encoding, data = 0, b""
+    encoding, data, first_ms = 0, b"", 0
     for number, kind, at, value in _fields(frame, start, end):
         if number == 4:
             data = frame[_inside(kind, at) : value]
         elif number == 3:
             encoding = _whole(kind, value)
-        elif number in (1, 2):
+        elif number == 1:
+            first_ms = _whole(kind, value)
+        elif number == 2:
             _whole(kind, value)
-    return RawChunk(encoding, data)
+    return RawChunk(encoding, data) if encoding == _XOR[0] else RawChunk(encoding, data, first_ms)
 
 
 def _inside(kind: int, start: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from tasks.telemetry.prometheus.tally import Chunk, Tally
 from tasks.telemetry.samples import read_chunks, read_series
 from tasks.telemetry.series import SeriesTable
 
+if TYPE_CHECKING:
+    from tasks.telemetry.kube.beside import Beside
+
 UNTIL = "until_ms"
 _OVERLAP_LIMIT_MS = 1 << 40
 
@@ -36,14 +41,18 @@ class WindowWriter:
         folder: The recording; made when it is not there.
         service_labels: See :func:`tasks.telemetry.prometheus.identity.about`.
         overlap_ms: How far before the watermark samples may still turn up; those that are there already are recognised.
+        beside: What comes along with each chunk, once there is one of the server's; None: nothing.
 
     Raises:
         LockedError: Another process writes to *folder*.
         StorageError: What is there is not what was written.
     """
 
-    def __init__(self, folder: Path, service_labels: Sequence[str] = SERVICE_LABELS, overlap_ms: int = 0) -> None:
+    def __init__(
+        self, folder: Path, service_labels: Sequence[str] = SERVICE_LABELS, overlap_ms: int = 0, beside: Beside | None = None
+    ) -> None:
         self.folder = folder
+        self.beside = beside
         self._lock = FolderLock(folder)
         self.chunk = recovered(folder)
         """Number of the newest chunk; 0 when there is none."""
@@ -95,8 +104,14 @@ class WindowWriter:
                     young = columns[1] > until_ms - self._overlap_ms
                     recent.append((columns[0][young], columns[1][young], np.empty(0)))
                 del columns  # the next batch is made while this frame would hold the last one
+            if self.beside is not None and (file.rows or self.chunk):
+                for columns in self.beside.columns(tally):
+                    tally.add(*columns)
+                    file.add(*columns)
             if file.rows:
                 self._commit(file, tally.chunk, {UNTIL: str(until_ms), **tally.facts()})
+                if self.beside is not None:
+                    self.beside.taken()
         give_back()
         self.tally, self.until_ms = tally, until_ms
         self._remember(recent, until_ms)
@@ -128,7 +143,7 @@ class WindowWriter:
                 numbers = np.fromiter((self._number(labels) for labels in batch.labels), np.int32, len(batch.labels))
                 here.update(numbers.tolist())
                 wanted = ~np.isin(numbers, list(earlier)) if earlier else np.ones(len(numbers), np.bool_)
-                tally.leave_out(self._new_marks(batch, wanted), batch.duplicates, batch.histograms)
+                tally.leave_out(self._new_marks(batch, wanted), batch.duplicates, self._new_histograms(batch, wanted))
                 series = np.repeat(numbers, batch.counts)
                 columns = [(series, batch.time_ms, batch.value)]
                 if len(self._recent) or not wanted.all():
@@ -148,6 +163,16 @@ class WindowWriter:
         if self.until_ms is not None:
             new &= batch.stale_ms > self.until_ms
         return int(np.count_nonzero(new))
+
+    def _new_histograms(self, batch: Batch, wanted: NDArray[np.bool_]) -> Mapping[str, int]:
+        """The same for native histograms, by metric name."""
+        if not len(batch.histogram_ms):
+            return batch.histograms
+        new = wanted[batch.histogram_series]
+        if self.until_ms is not None:
+            new &= batch.histogram_ms > self.until_ms
+        names = (dict(batch.labels[place]).get("__name__", "") for place in batch.histogram_series[new].tolist())
+        return Counter(names)
 
     def _number(self, labels: Labels) -> int:
         number = self._numbers.get(labels)

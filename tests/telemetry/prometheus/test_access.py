@@ -155,6 +155,7 @@ HEADERS = {
     ("Proxy-Authorization", "hunter2"): "carries a secret",
     ("COOKIE", "session=hunter2"): "carries a secret",
     ("X-Api-Key", "hunter2"): "carries a secret",
+    ("X-Signature", "hunter2"): "carries a secret",
     ("X-Auth-User", "hunter2"): "carries a secret",
     ("PRIVATE-TOKEN", "hunter2"): "carries a secret",
     ("x-client-secret", "hunter2"): "carries a secret",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from urllib3.util.connection import is_connection_dropped
 
+from tasks.base import addresses
 from tasks.base.errors import CredentialsError, DocumentError, PreflightError
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.prometheus.adapter import DirectAdapter, Request, Unreachable
@@ -124,6 +126,22 @@ def test_a_name_that_leads_to_credentials_is_refused(monkeypatch, token, found):
         asked("https://innocent.example", **token)
 
     assert asked_for == ["innocent.example"]
+
+
+def test_a_name_that_leads_elsewhere_when_it_is_looked_up_again_is_refused(monkeypatch):
+    """Innocent when asked first, credentials when connected to: the connection itself is looked at, and no byte is sent on it."""
+    lookups = iter(["127.0.0.3"])
+
+    def resolver(*_, **__):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(lookups, "127.0.0.1"), server.port))]
+
+    with answering(FINE) as server:
+        monkeypatch.setattr(addresses, "METADATA_ADDRESSES", frozenset({ipaddress.ip_address("127.0.0.1")}))
+        monkeypatch.setattr(socket, "getaddrinfo", resolver)
+        with pytest.raises(PreflightError, match=r"innocent\.example leads to 127\.0\.0\.1"):
+            asked(f"http://innocent.example:{server.port}")
+
+    assert (server.connections, server.requests) == (1, 0)
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 70}.example", "no-such-host.invalid"])

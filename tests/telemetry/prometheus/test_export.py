@@ -19,7 +19,7 @@ from tests.prometheus.cutting_proxy import Answer, Cut, CuttingProxy, always, ap
 from tests.prometheus.history import HISTORIES, START_MS, Course, differing, write_blocks
 from tests.prometheus.push import push, push_histograms
 from tests.prometheus.recorded import FOREVER, export_to, held, serving, size, within
-from tests.prometheus.servers import EACH_MAJOR, Prometheus
+from tests.prometheus.servers import EACH_MAJOR, Prometheus, newest
 
 WAYS = ("remote-read", "range-json")
 COURSES = [course for history in HISTORIES.values() for course in history()]
@@ -47,6 +47,11 @@ def proxy(server):
         yield started
 
 
+def third():
+    """A server of version 3; the test is skipped where there is none."""
+    return newest(3) or pytest.skip("there is no Prometheus 3.x")
+
+
 def selected(folder, url, way, *texts, **more) -> Export:
     """An export of these selectors, not begun."""
     client = Client(DirectAdapter(Access(url)))
@@ -63,6 +68,22 @@ def test_everything_comes_bit_by_bit(each, tmp_path, way):
     assert differing(held(tmp_path), COURSES) == []
     assert (export.retries, export.halved, export.writer.tally.duplicates) == (0, 0, 0)
     assert export.to_json()["received_bytes"] > size(COURSES)
+
+
+def test_chunks_of_another_kind_are_read_as_text(tmp_path):
+    """A server that keeps its newest samples otherwise (``xor2-encoding``) costs nothing but time, and the manifest says so."""
+    told = []
+    with Prometheus(tmp_path, binary=third(), flags=(*FOREVER, "--enable-feature=xor2-encoding")) as server:
+        push(server.url, COURSES)
+        export = export_to(tmp_path / "out", server.url, told=told.append)
+        probed = export.facts.way
+        export.window(FIRST, LAST)
+        export.writer.close()
+
+    assert differing(held(tmp_path / "out"), COURSES) == []
+    assert (probed, export.facts.way, export.retries) == ("remote-read", "range-json", 0)
+    assert "unknown encoding" in export.to_json()["why"]
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.telemetry.prometheus.batch import STALE_BITS, Batch, Labels
-from tasks.telemetry.prometheus.errors import MalformedReply
+from tasks.telemetry.prometheus.errors import MalformedReply, UnknownEncoding
 from tasks.telemetry.prometheus.frames import frames
 from tasks.telemetry.prometheus.selectors import Matcher
 from tasks.telemetry.prometheus.streamed import batches
@@ -164,7 +164,7 @@ def test_an_unknown_encoding_is_an_error(encoding: int) -> None:
     """It is named, with its series; skipping it would lose samples in silence."""
     frame = message((1, series_message(named(3), [[(T0, ONE)]], encoding)))
 
-    with pytest.raises(MalformedReply, match=f"'number': '3'.* unknown encoding {encoding}$"):
+    with pytest.raises(UnknownEncoding, match=f"'number': '3'.* unknown encoding {encoding}$"):
         list(batches([frame], *EVER))
 
 

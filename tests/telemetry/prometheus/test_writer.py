@@ -150,6 +150,22 @@ def test_a_mark_is_counted_once(tmp_path):
     assert (first, writer.tally.stale) == (1, 2)
 
 
+def test_native_histograms_are_counted_once(tmp_path):
+    """By name; neither those of the overlap, nor those that two selectors bring, are counted again."""
+
+    def window(*found):
+        places, times = np.array([place for place, _ in found], np.int64), np.array([time for _, time in found], np.int64)
+        labels = {A: {T0: 1.0}, B: {T0: 1.0}}
+        return batch(labels, histograms={"a": len(found)}, histogram_series=places, histogram_ms=times)
+
+    with writing(tmp_path, overlap_ms=1000) as writer:
+        writer.write([[window((0, T0 - 5000), (0, T0))], [window((0, T0))]], T0 + 10)
+        first = dict(writer.tally.histograms)
+        writer.write([[window((0, T0), (1, T0 + 11), (0, T0 + 12))], [window((0, T0 + 12))]], T0 + 20)
+
+        assert (first, writer.tally.histograms) == ({"a": 2}, {"a": 3, "b": 1})
+
+
 def test_marks_of_unknown_times_are_all_counted(tmp_path):
     """Better too many than none."""
     with writing(tmp_path) as writer:
