@@ -13,12 +13,15 @@ from tasks.base.clock import from_iso
 from tasks.base.files import read_json, write_atomically
 from tasks.base.intervals import Interval
 from tasks.base.parquet import read_table
-from tasks.base.trials import Outcome, Trial
+from tasks.base.trials import Trial
 from tasks.caching import stage
 from tasks.features import matrix as matrices
-from tasks.load.history import read_history
 from tasks.reporting import model
+from tasks.reporting.cluster_facts import ClusterFacts
+from tasks.reporting.load_view import load_view
+from tasks.reporting.outcomes import event_results
 from tasks.reporting.page import render
+from tasks.telemetry.kube.journal import read_journal
 
 UNDER_FAULT = "inside a fault's window"
 
@@ -81,6 +84,7 @@ def recording_view(found: Gathering, name: str) -> model.RecordingView:
         degraded=stretches(degraded),
         note=facts["status"],
         certificate=facts["certificate"],
+        cluster=ClusterFacts.of(facts.get("processes") or {}, read_journal(folder)),
     )
 
 
@@ -101,26 +105,6 @@ def gap_view(gap: dict[str, Any]) -> model.Gap:
     return model.Gap(gap["target"] or "all targets", from_iso(gap["start"]), from_iso(gap["end"]), f"{gap['missing']} scrapes")
 
 
-def load_view(folder: Path) -> model.LoadHistory:
-    """Load by second; quantiles over five seconds, all endpoints together by the slowest."""
-    history = read_history(folder)
-    return model.LoadHistory(
-        second=history.second.astype(np.float64),
-        users_planned=history.users_planned.astype(np.float64),
-        users_present=history.users_present.astype(np.float64),
-        journeys_planned=history.journeys_planned.astype(np.float64),
-        journeys_completed=history.journeys_completed.astype(np.float64),
-        requests_per_s=history.requests.sum(axis=1).astype(np.float64),
-        error_ratio=history.error_ratio(),
-        p95_from_send_s=_slowest(history.endpoint_quantile(0.95, latency="own", window_s=5)),
-        p95_from_intended_s=_slowest(history.endpoint_quantile(0.95, latency="intended", window_s=5)),
-    )
-
-
-def _slowest(values: np.ndarray) -> np.ndarray:
-    return np.fmax.reduce(values, axis=1, initial=np.nan) if values.size else np.full(values.shape[0], np.nan)
-
-
 def score_views(found: Gathering) -> tuple[model.ScoreHistory, ...]:
     """Scores, threshold and alarms of each detector on each recording that it was not trained on."""
     evaluation = found.evaluation
@@ -137,25 +121,11 @@ def score_views(found: Gathering) -> tuple[model.ScoreHistory, ...]:
     return tuple(views)
 
 
-def event_results(found: Gathering, trials: tuple[Trial, ...]) -> tuple[model.EventResult, ...]:
-    """What each detector made of each trial."""
-    results = []
-    for row in found.evaluation["results"]:
-        seen = {item["trial"]: item for item in row["detections"]}
-        for trial in trials:
-            if (item := seen.get(trial.id)) is not None:
-                outcome: model.EventOutcome = "detected" if item["detected"] else "masked" if item["masked"] else "missed"
-                reason = "an alarm was open already" if item["masked"] else "no alarm opened in its window" if outcome == "missed" else ""
-                results.append(model.EventResult(row["name"], trial.id, outcome, item["delay_s"], reason))
-            elif row["detections"] and not trial.placebo and trial.outcome is not Outcome.IMPACT:
-                results.append(model.EventResult(row["name"], trial.id, "not-counted", None, f"the fault was {trial.outcome}"))
-    return tuple(results)
-
-
 def false_alarms(found: Gathering, trials: tuple[Trial, ...]) -> tuple[model.FalseAlarm, ...]:
-    """Alarms outside the spans of real faults, with what drove them."""
+    """Alarms outside the spans of faults, with what drove them; those on a benign change say so."""
     evaluation = found.evaluation
     spans = [Interval(*span) for span in evaluation["spans"]]
+    changes = {name: Interval(*span) for name, span in evaluation.get("changes", {}).items()}
     placebos = [trial for trial in trials if trial.placebo and trial.windows.acknowledged is not None]
     made = []
     for detector, by_recording in evaluation["alarms"].items():
@@ -167,6 +137,8 @@ def false_alarms(found: Gathering, trials: tuple[Trial, ...]) -> tuple[model.Fal
                     continue
                 inside = [t.id for t in placebos if t.windows.requested <= open_s <= (t.windows.reverted or open_s) + evaluation["grace_s"]]
                 note = f"during placebo {inside[0]}" if inside else ""
+                if changed := [name for name, span in changes.items() if open_s in span]:
+                    note = f"during benign change {changed[0]}: counted there, not in the rate a day"
                 parts = contributors(found, detector, recording, open_s)
                 made.append(model.FalseAlarm(detector, recording, open_s, close_s, parts, note))
     return tuple(made)
@@ -256,7 +228,7 @@ def gather(job: Job, store: Store) -> model.ReportData:
         name=document["name"],
         recordings=tuple(recording_view(found, name) for name in found.recordings),
         scores=score_views(found),
-        events=event_results(found, trials),
+        events=event_results(evaluation["results"], trials),
         false_alarms=false_alarms(found, trials),
         lineage=lineage(found),
         sources=sources,

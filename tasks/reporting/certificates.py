@@ -48,5 +48,6 @@ def _source(told: Mapping[str, Any]) -> Cell:
     if not server:
         return text("own scrapes")
     warned = f"; {plural(len(server['warnings']), 'warning')}" if server["warnings"] else ""
-    sub = f"{server['way']}; clock {server['clock_offset_s']:+.3f} s{warned}"
+    watched = "; cluster watched beside it" if server.get("watched") else ""
+    sub = f"{server['way']}; clock {server['clock_offset_s']:+.3f} s{warned}{watched}"
     return text(f"Prometheus {shown(str(server['version']), 20)}", sub=sub, why=shown("; ".join(server["warnings"])))

@@ -13,6 +13,8 @@ OUTCOMES = {
     Outcome.IMPACT: ("hurt users", "bad"),
     Outcome.INJECTED_NO_IMPACT: ("no user noticed", ""),
     Outcome.NOT_INJECTED: ("void: did not take", "quiet"),
+    Outcome.BENIGN: ("benign", "quiet"),
+    Outcome.BENIGN_IMPACT: ("benign, users noticed", ""),
 }
 
 
@@ -106,12 +108,17 @@ def _event(result: EventResult | None, trial: Trial) -> Cell:
     why = shown(result.reason)
     if result.outcome == "detected":
         words = "alarm" if result.delay_s is None else f"{result.delay_s:.1f} s"
-        return Cell(words, result.delay_s, why=why, tone="bad" if trial.placebo else "good")
+        return Cell(words, result.delay_s, why=why, tone="good" if trial.fault else "bad" if _is_false(trial) else "")
     if result.outcome == "not-counted":
         return undefined(why or "the trial does not count")
-    if trial.placebo:
+    if not trial.fault:
         return Cell("silent", None, why=why or "no alarm, as it should be", tone="quiet")
     return Cell("masked" if result.outcome == "masked" else "missed", None, why=why, tone="bad")
+
+
+def _is_false(trial: Trial) -> bool:
+    """Whether an alarm at *trial* is certainly wrong."""
+    return not trial.fault and trial.outcome is not Outcome.BENIGN_IMPACT
 
 
 def misses(data: ReportData) -> Grid:
@@ -121,7 +128,7 @@ def misses(data: ReportData) -> Grid:
     rows = []
     for result in data.events:
         view, index, trial = places.get(result.trial, (None, 0, None))
-        if view is None or trial is None or trial.placebo or result.detector in floors or result.outcome not in {"missed", "masked"}:
+        if view is None or trial is None or not trial.fault or result.detector in floors or result.outcome not in {"missed", "masked"}:
             continue
         outcome = "" if trial.outcome is None else OUTCOMES[trial.outcome][0]
         rows.append(
@@ -149,7 +156,7 @@ def misses(data: ReportData) -> Grid:
 
 
 def false_alarms(data: ReportData) -> Grid:
-    """Alarms outside real faults, one by one, with the columns that raised them; the floors' are counted, not listed."""
+    """Alarms outside faults, on benign changes too, one by one, with the columns that raised them; the floors' are only counted."""
     floors = {str(row["name"]) for row in data.run.get("detectors") or () if is_floor(row)}
     starts = {view.name: view for view in data.recordings}
     told = [alarm for alarm in data.false_alarms if alarm.detector not in floors]
@@ -194,6 +201,6 @@ def _false_alarm(alarm: FalseAlarm, view: RecordingView | None) -> Row:
 def _meanwhile(alarm: FalseAlarm, view: RecordingView | None) -> str:
     for index, trial in enumerate(view.trials if view else (), 1):
         window = window_of(trial)
-        if trial.placebo and window.start_s <= alarm.open_s <= window.end_s:
-            return f"inside placebo {index}"
+        if not trial.fault and window.start_s <= alarm.open_s <= window.end_s:
+            return f"inside {'placebo' if trial.placebo else 'benign change'} {index}"
     return ""

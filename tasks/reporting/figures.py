@@ -40,14 +40,16 @@ def window_of(trial: Trial) -> Interval:
 
 def title_of(trial: Trial) -> str:
     """``cpu_squeeze on orders, intensity 0.9``."""
-    kind = f"placebo of {shown(trial.kind)}" if trial.placebo else shown(trial.kind)
+    kind = f"placebo of {shown(trial.kind)}" if trial.placebo else f"benign {shown(trial.kind)}" if trial.benign else shown(trial.kind)
     return f"{kind} on {shown(trial.target)}, intensity {number(trial.intensity)}"
 
 
 def _css(trial: Trial) -> str:
     if trial.placebo:
         return "placebo"
-    return "void" if trial.outcome is Outcome.NOT_INJECTED else "fault"
+    if trial.outcome is Outcome.NOT_INJECTED:
+        return "void"
+    return "benign" if trial.benign else "fault"
 
 
 def bands(trials: Iterable[Trial]) -> tuple[Band, ...]:

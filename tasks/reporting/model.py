@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.base.intervals import Interval
 from tasks.base.trials import Trial
+from tasks.reporting.cluster_facts import ClusterFacts
 
 Floats = NDArray[np.float64]
 EventOutcome = Literal["detected", "missed", "masked", "not-counted"]
@@ -102,6 +103,8 @@ class RecordingView:
     """Its data certificate."""
     imported_from: str | None = None
     """Address of the server that it came from: nobody here made its load or watched its machine; None: it was recorded here."""
+    cluster: ClusterFacts | None = None
+    """The cluster that its app ran on; None: it ran on none."""
 
 
 @dataclass(frozen=True, slots=True)

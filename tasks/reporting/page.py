@@ -18,12 +18,12 @@ from markupsafe import Markup
 
 from tasks.base.clock import iso
 from tasks.base.trials import Outcome
-from tasks.reporting import evidence, figures, provenance, results
+from tasks.reporting import clusters, evidence, figures, provenance, results
 from tasks.reporting.certificates import certificates
 from tasks.reporting.figures import Figure
 from tasks.reporting.glossary import GLOSSARY
 from tasks.reporting.grid import Cell
-from tasks.reporting.model import LineageStage, RecordingView, ReportData
+from tasks.reporting.model import EventResult, LineageStage, RecordingView, ReportData
 from tasks.reporting.verdict import verdict
 from tasks.reporting.wording import UNDEFINED, anchor, plural, seconds, shown, visible
 
@@ -92,6 +92,7 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "events": evidence.events(data),
         "misses": evidence.misses(data),
         "false_alarms": evidence.false_alarms(data),
+        "clusters": clusters.grids(data),
         "certificates": certificates(data),
         "holes": provenance.holes(data),
         "stages": provenance.stages(data),
@@ -105,6 +106,7 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "made_from": provenance.made_from,
         "short": provenance.short,
         "glossary": GLOSSARY,
+        "benign": any(trial.benign for view in data.recordings for trial in view.trials),
         "lineage": _lineage(data),
         "targets": {anchor("artifact", stage.digest) for stage in data.lineage},
     }
@@ -137,7 +139,8 @@ class Card:
     plots: tuple[Figure, ...]
     noticed: tuple[str, ...]
     others: tuple[str, ...]
-    placebo: bool
+    fault: bool
+    """Neither a placebo nor benign: an alarm would be right."""
     uncounted: str
     """Why the trial counts for no detector."""
 
@@ -158,13 +161,19 @@ def _cards(data: ReportData, views: list[RecordingView]) -> list[Card]:
                     tone,
                     shown(trial.note),
                     figures.trial_metrics(view, trial, data.edges) if len(cards) < CARDS else (),
-                    tuple(f"{shown(hit.detector, 40)} {seconds(hit.delay_s)}".replace(" ", "\u00a0") for hit in hits),
+                    tuple(_hit(hit) for hit in hits),
                     tuple(shown(result.detector, 40) for result in found if result.outcome in {"missed", "masked"}),
-                    trial.placebo,
+                    trial.fault,
                     next((shown(result.reason) for result in found if result.outcome == "not-counted"), ""),
                 )
             )
     return cards[:CARDS]
+
+
+def _hit(hit: EventResult) -> str:
+    """A detector, and how soon it noticed where that says anything, without a break between the two."""
+    words = shown(hit.detector, 40) if hit.delay_s is None else f"{shown(hit.detector, 40)} {seconds(hit.delay_s)}"
+    return words.replace(" ", "\u00a0")
 
 
 def _scores(data: ReportData, order: list[str], names: set[str]) -> list[tuple[RecordingView, tuple[Figure, ...]]]:
@@ -195,7 +204,9 @@ def _lineage(data: ReportData) -> list[tuple[LineageStage, str]]:
 
 def _facts(data: ReportData) -> tuple[tuple[str, Cell], ...]:
     trials = [trial for view in data.recordings for trial in view.trials]
-    real = [trial for trial in trials if not trial.placebo]
+    real = [trial for trial in trials if trial.fault]
+    benign = [trial for trial in trials if trial.benign]
+    noticed = sum(trial.outcome is Outcome.BENIGN_IMPACT for trial in benign)
     hurt = sum(trial.outcome is Outcome.IMPACT for trial in real)
     degraded = [float(row["degraded_s"]) for row in data.run.get("recordings") or () if row.get("degraded_s") is not None]
     imported = sum(view.imported_from is not None for view in data.recordings)
@@ -203,7 +214,8 @@ def _facts(data: ReportData) -> tuple[tuple[str, Cell], ...]:
     started = min((view.span.start_s for view in data.recordings), default=None)
     return (
         ("Faults", Cell(f"{len(real)}", sub=f"{hurt} hurt users")),
-        ("Placebos", Cell(f"{len(trials) - len(real)}", sub="walk the whole way, change nothing")),
+        ("Placebos", Cell(f"{sum(trial.placebo for trial in trials)}", sub="walk the whole way, change nothing")),
+        *((("Benign changes", Cell(f"{len(benign)}", sub=f"users noticed {noticed}")),) if benign else ()),
         ("Recorded", Cell(seconds(recorded), sub=f"in {plural(len(data.recordings), 'recording' if imported else 'deployment')}")),
         ("Degraded", _degraded(degraded)),
         ("Started", Cell((iso(started) or "-")[11:16] or "-", sub=f"UTC, {(iso(started) or '-')[:10]}")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tasks.reporting.grid import Cell, Grid, Heading, Row, text, undefined
@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 DETECTOR_HEADINGS = (
     Heading("Detector", meaning="name, and the family it belongs to"),
     Heading("Noticed", True, "faults that hurt users and for which an alarm opened inside the fault's window"),
-    Heading("False alarms a day", True, "measured on all time outside real faults, with its 95 % interval"),
+    Heading("False alarms a day", True, "measured on all time outside faults and benign changes, with its 95 % interval"),
     Heading("Bound a day", True, "the smallest rate of false alarms a day that this calibration is long enough to bound", minor=1),
     Heading("In alarm", True, "share of fault-free time spent in alarm"),
     Heading("Delay", True, "median from the fault's acknowledgement to the alarm, misses censored"),
@@ -23,6 +23,17 @@ DETECTOR_HEADINGS = (
     Heading("VUS-PR", True, "volume under precision-recall over buffer lengths, no threshold"),
     Heading("Placebo alarms", True, "share of placebos with an alarm; must equal that of quiet time", minor=2),
 )
+BENIGN = Heading(
+    "Benign alarms", True, "benign changes that no user noticed and at which an alarm was open, with the 95 % interval of their share"
+)
+"""A column only where a benign change was made."""
+LOAD_CHANGE = Heading(
+    "Load changes",
+    True,
+    "false alarms a day on ramps and steps of the load over those under steady load; below, both rates and the time behind each",
+    minor=5,
+)
+"""A column only where the load did change."""
 
 
 def is_floor(row: Record) -> bool:
@@ -57,22 +68,26 @@ def _last(value: float | None) -> float:
 
 def detectors(run: Record, source: str = "") -> Grid:
     """One row a detector, the floors among them where their results put them."""
-    rows = tuple(Row(_detector_cells(row), quiet=is_floor(row)) for row in by_merit(run.get("detectors") or ()))
+    found = by_merit(run.get("detectors") or ())
+    extra = ((BENIGN, _benign, "benign_changes"), (LOAD_CHANGE, _load_change, "load_changing_s"))
+    more = [(heading, cell) for heading, cell, key in extra if any(row.get(key) for row in found)]
+    headings = (*DETECTOR_HEADINGS, *(heading for heading, _ in more))
+    rows = tuple(Row(_detector_cells(row, [cell for _, cell in more]), quiet=is_floor(row)) for row in found)
     return Grid(
         "detectors",
         "Detectors, the best first; floors show what chance gives",
-        DETECTOR_HEADINGS,
+        headings,
         rows,
         source,
         empty="no detector was evaluated",
     )
 
 
-def _detector_cells(row: Record) -> tuple[Cell, ...]:
+def _detector_cells(row: Record, more: Sequence[Callable[[Record], Cell]]) -> tuple[Cell, ...]:
     name, family = shown(str(row.get("name"))), shown(str(row.get("family") or ""))
     if failed(row):
         why = f"the detector ended with: {shown(str(row.get('status')))}"
-        return (text(name, sub=why, tone="bad"), *(undefined(why) for _ in DETECTOR_HEADINGS[1:]))
+        return (text(name, sub=why, tone="bad"), *(undefined(why) for _ in (*DETECTOR_HEADINGS[1:], *more)))
     noticed, events = row.get("events_detected"), row.get("impact_events")
     return (
         text(name, sub=family),
@@ -85,6 +100,7 @@ def _detector_cells(row: Record) -> tuple[Cell, ...]:
         _cell(row, "auc_pr", measure, "the scores or the faults do not define it"),
         _cell(row, "vus_pr", measure, "the scores or the faults do not define it"),
         _cell(row, "placebo_alarm_ratio", ratio, "no placebo was run"),
+        *(cell(row) for cell in more),
     )
 
 
@@ -100,6 +116,26 @@ def _false_alarms(row: Record) -> Cell:
     low, high = row.get("false_alarms_per_day_low"), row.get("false_alarms_per_day_high")
     interval = "" if low is None or high is None else f"{number(low)} to {number(high)}"
     return Cell(number(rate), rate, sub=interval)
+
+
+def _benign(row: Record) -> Cell:
+    changes, alarmed = row.get("benign_changes"), row.get("benign_changes_alarmed")
+    if not changes or alarmed is None:
+        return undefined("no benign change was made")
+    low, high = row.get("benign_alarm_ratio_low"), row.get("benign_alarm_ratio_high")
+    interval = "" if low is None or high is None else f"{ratio(low)} to {ratio(high)}"
+    return Cell(share(alarmed, changes), alarmed, sub=interval)
+
+
+def _load_change(row: Record) -> Cell:
+    changing_s, steady_s = row.get("load_changing_s"), row.get("load_steady_s")
+    if not changing_s:
+        return undefined("the load did not change, or nobody kept it")
+    changing, steady = row.get("false_alarms_load_changing_per_day"), row.get("false_alarms_load_steady_per_day")
+    rates = f"{number(changing)} in {seconds(changing_s)}, {number(steady)} in {seconds(steady_s)}"
+    found = row.get("load_change_ratio")
+    why = "" if found is not None else "undefined: under steady load there was no time, or no false alarm"
+    return Cell(number(found), found, sub=rates, why=why, tone="quiet" if found is None else "")
 
 
 def _claim(row: Record) -> Cell:

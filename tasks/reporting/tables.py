@@ -35,6 +35,16 @@ DETECTOR_KEYS = (
     "auc_pr",
     "vus_pr",
     "placebo_alarm_ratio",
+    "benign_changes",
+    "benign_changes_alarmed",
+    "benign_alarm_ratio",
+    "benign_alarm_ratio_low",
+    "benign_alarm_ratio_high",
+    "load_changing_s",
+    "load_steady_s",
+    "false_alarms_load_changing_per_day",
+    "false_alarms_load_steady_per_day",
+    "load_change_ratio",
     "status",
 )
 RECALL_KEYS = ("name", "kind", "intensity", "impact_events", "events_detected")

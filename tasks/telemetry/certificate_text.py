@@ -46,4 +46,13 @@ def _server(server: Mapping[str, Any]) -> list[str]:
     ]
     if server["retries"] or server["halved"]:
         found.append(f"{server['retries']} questions were asked again, {server['halved']} windows had to be halved")
-    return found + [f"it warned: {text} ({count} times)" for text, count in server["warnings"].items()]
+    found += [f"it warned: {text} ({count} times)" for text, count in server["warnings"].items()]
+    return found + _watched(server.get("watched") or {})
+
+
+def _watched(watched: Mapping[str, Any]) -> list[str]:
+    if not watched:
+        return []
+    left = f"; left to it: {', '.join(watched['left_to_the_server'])}" if watched["left_to_the_server"] else ""
+    found = [f"{watched['samples']:,} samples of {watched['series']:,} series by {watched['by']}, not from the Prometheus{left}"]
+    return found + ([f"the watches may not see {', '.join(watched['not_allowed'])}"] if watched["not_allowed"] else [])

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.app.config import ServiceConfig, Workload
 from tasks.app.kube.kinds import WORKLOADS, containers, inner, template_at
 from tasks.app.kube.placement import Manifest
-from tasks.app.kube.rendering import SERVICE_PORT, port_of
+from tasks.app.kube.rendering import SERVICE_PORT
 from tasks.app.model import App
 from tasks.base.errors import PreflightError
 from tasks.base.yaml_events import Loc
@@ -30,14 +30,6 @@ class Entrance:
         return f"http://{self.service}.{self.namespace}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsPage:
-    """Where each pod of a service shows metrics."""
-
-    port: int
-    path: str
-
-
 def entrance(app: App, manifests: Sequence[Manifest], namespace: str) -> Entrance:
     """
     Where users of *app*, deployed as *manifests*, come in.
@@ -54,19 +46,6 @@ def entrance(app: App, manifests: Sequence[Manifest], namespace: str) -> Entranc
     if service is None or port is None:
         raise PreflightError(f"no Service leads to {entry.name}, where users of {app.name} come in", next_step="add one to its manifests")
     return Entrance(namespace, str(inner(service, ("metadata", "name"))), port)
-
-
-def metrics_pages(app: App, manifests: Sequence[Manifest]) -> dict[str, MetricsPage]:
-    """Where the pods of each service that shows metrics show them."""
-    workloads = workloads_of(manifests)
-    found = {}
-    for service in app.services:
-        if service.metrics_path is None:
-            continue
-        port = port_of(service) if isinstance(service, ServiceConfig) else metrics_port(service, workloads.get(service.name, {}))
-        if port is not None:
-            found[service.name] = MetricsPage(port, service.metrics_path)
-    return found
 
 
 def workloads_of(manifests: Iterable[Manifest]) -> dict[str, Manifest]:

@@ -17,7 +17,7 @@ from tasks.telemetry.kube.api import ApiPage, ApiServer
 from tasks.telemetry.kube.kubelet import NODE, KubeletParser
 from tasks.telemetry.kube.plan import KubeletPlan
 from tasks.telemetry.kube.pods import PodView
-from tasks.telemetry.kube.state import Told, pod_state, workload_state
+from tasks.telemetry.kube.state import KUBERNETES, STATE_JOB, Told, pod_state, workload_state
 from tasks.telemetry.kube.world import World
 from tasks.telemetry.samples import read_samples
 from tasks.telemetry.scrape import ABOUT, TargetScraper
@@ -27,10 +27,9 @@ from tasks.telemetry.targets import Target
 Seat = tuple[str, int]
 Holders = Mapping[Seat, PodView]
 API = "API server"
-KUBERNETES = "kubernetes"
 STATE = Target(KUBERNETES, "harness", "")
 """The look at how pods and workloads are: it has an ``up`` of its own, so that a time without one is a gap."""
-PODS_JOB, STATE_JOB = "pods", "state"
+PODS_JOB = "pods"
 EXPORTED = frozenset({"job", "replica"})
 """Labels of ours; an app's own of these names are renamed, as Prometheus does it."""
 _UID = re.compile(r"pod([0-9a-f]{8}[-_](?:[0-9a-f]{4}[-_]){3}[0-9a-f]{12})")

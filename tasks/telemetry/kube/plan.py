@@ -16,10 +16,12 @@ from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.targets import api_server
 
 if TYPE_CHECKING:
-    from tasks.telemetry.config import KubeletSource
+    from tasks.telemetry.config import KubeletSource, PrometheusSource
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 CONTAINERS = ("cadvisor", "resource", "none")
+WATCH_S = 5.0
+"""How often it is told at least how pods and workloads are, where nothing else is: a look costs one small request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,22 @@ class KubeletPlan(PlanFile):
             containers=source.containers,
             pages=dict(source.pages),
             body_limit_bytes=source.body_limit_bytes,
+        )
+
+    @classmethod
+    def beside(cls, source: PrometheusSource, flush_s: float, access: Access, namespace: str, begin_s: float, out: Path) -> Self:
+        """The plan of what is watched of the app in *namespace* while *source* tells the metrics; no kubelet and no pod is asked."""
+        interval_s = min(source.interval_s, WATCH_S)
+        return cls(
+            out=out,
+            access=access,
+            namespace=namespace,
+            begin_s=begin_s,
+            interval_s=interval_s,
+            timeout_s=min(4.0, interval_s),
+            flush_s=min(flush_s, interval_s),
+            containers="none",
+            watch_alone=True,
         )
 
     @property

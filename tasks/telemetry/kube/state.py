@@ -8,6 +8,8 @@ from typing import NamedTuple
 from tasks.telemetry.kube.pods import ContainerView, PodView
 from tasks.telemetry.kube.workloads import WorkloadView
 
+KUBERNETES, STATE_JOB = "kubernetes", "state"
+"""Service of the looks at how pods and workloads are, and job of what they tell."""
 PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 
 

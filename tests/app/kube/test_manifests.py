@@ -13,11 +13,13 @@ from tasks.app.files import app_of, placed
 from tasks.app.kube.manifests import doubts_of, manifests_of
 from tasks.app.kube.pieces import meant, parsed
 from tasks.app.kube.placement import SERVICE_LABEL, Placement
-from tasks.app.kube.reaching import MetricsPage, entrance, metrics_pages
+from tasks.app.kube.reaching import entrance
 from tasks.app.kube.rules import Place, all_wrong
 from tasks.app.kube.stamping import stamped
 from tasks.base.errors import DocumentError, PreflightError
+from tasks.cluster.config import KubernetesSettings
 from tests.app.kube.conftest import WEB
+from tests.app.kube.pages import pages_of
 
 HERE = Placement("shop", "run-1")
 
@@ -87,12 +89,11 @@ def test_lists_and_json_are_read_like_documents(app):
 
 
 def test_the_document_says_where_metrics_and_users_are(app):
-    """Port and path of metrics as annotations that are not there yet; the Service's port for users."""
+    """Port and path of metrics as annotations that are not there yet, by which whoever records finds them; the Service's port for users."""
     made = app(workloads=({"name": "web", "metrics_path": "/m", "metrics_port": 9100, "port": 8000},))
     manifests = manifests_of(made, HERE)
 
-    assert metrics_pages(made, manifests) == {"web": MetricsPage(9100, "/m")}
-    assert manifests[1]["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == "9100"
+    assert pages_of(manifests) == {"web": "9100/m"}
     assert entrance(made, manifests, "shop").address == "http://web.shop:8000"
 
 
@@ -213,7 +214,8 @@ def test_the_cluster_section_lets_load_balancers_through(app):
     """For the app as for everything else that is made there."""
     made = app(WEB.replace("spec: {selector", "spec: {type: LoadBalancer, externalIPs: [1.2.3.4], selector"))
 
-    assert len(told(made)) == 2
+    assert ["cluster.allow_load_balancers: true" in str(one) for one in told(made)] == [True, True]
+    assert "allow_load_balancers" in KubernetesSettings.model_fields
     assert told(made, Place("shop", load_balancers=True)) == []
     assert manifests_of(made, Placement("shop", "run-1", load_balancers=True))[0]["spec"]["type"] == "LoadBalancer"
 

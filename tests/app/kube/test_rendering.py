@@ -12,10 +12,11 @@ from tasks.app.config import DemoShop, OwnApp, ServiceConfig
 from tasks.app.files import app_of
 from tasks.app.kube.manifests import manifests_of
 from tasks.app.kube.placement import SERVICE_LABEL, Placement
-from tasks.app.kube.reaching import MetricsPage, entrance, metrics_pages
+from tasks.app.kube.reaching import entrance
 from tasks.app.kube.rendering import rendered
 from tasks.app.model import App
 from tasks.base.errors import DocumentError
+from tests.app.kube.pages import pages_of
 
 HERE = Placement("shop", "run-1")
 SHOP = app_of(DemoShop())
@@ -137,7 +138,7 @@ def test_a_prometheus_finds_the_metrics():
 
     assert told["a"] == {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/m"}
     assert told["b"] == {}
-    assert metrics_pages(app, rendered(app, HERE)) == {"a": MetricsPage(8080, "/m")}
+    assert pages_of(rendered(app, HERE)) == {"a": "8080/m", "b": None}
 
 
 def test_users_come_in_by_the_entry():

@@ -8,11 +8,12 @@ from tasks.app.config import SockShop
 from tasks.app.files import app_of
 from tasks.app.kube.manifests import doubts_of, manifests_of
 from tasks.app.kube.placement import Placement
-from tasks.app.kube.reaching import containers_of, entrance, metrics_pages, workloads_of
+from tasks.app.kube.reaching import containers_of, entrance, workloads_of
 from tasks.app.kube.rules import Place
 from tasks.app.resolve import processes
 from tasks.base.errors import DocumentError, PreflightError
 from tasks.base.yaml_source import read_source
+from tests.app.kube.pages import pages_of
 from tests.structure.code import ROOT
 
 HERE = Placement("socks", "run-1")
@@ -32,12 +33,12 @@ def test_its_fourteen_workloads_and_services_are_there():
 
 def test_metrics_are_where_each_image_has_them():
     """queue-master has another path than the rest, rabbitmq an exporter beside it; databases have none."""
-    found = {name: (page.port, page.path) for name, page in metrics_pages(SHOP, MANIFESTS).items()}
+    found = {name: page for name, page in pages_of(MANIFESTS).items() if page is not None}
 
-    assert found.pop("front-end") == (8079, "/metrics")
-    assert found.pop("queue-master") == (80, "/prometheus")
-    assert found.pop("rabbitmq") == (9090, "/metrics")
-    assert found == dict.fromkeys(["catalogue", "carts", "orders", "payment", "shipping", "user"], (80, "/metrics"))
+    assert found.pop("front-end") == "8079/metrics"
+    assert found.pop("queue-master") == "80/prometheus"
+    assert found.pop("rabbitmq") == "9090/metrics"
+    assert found == dict.fromkeys(["catalogue", "carts", "orders", "payment", "shipping", "user"], "80/metrics")
 
 
 def test_every_image_is_pinned_and_mongo_is_old_enough():

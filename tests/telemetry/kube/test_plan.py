@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.base.errors import DocumentError
-from tasks.telemetry.config import KubeletSource, PrometheusSource, TelemetryConfig
+from tasks.telemetry.config import DeployedPrometheus, KubeletSource, PrometheusSource, TelemetryConfig
 from tasks.telemetry.kube.plan import KubeletPlan
 from tasks.telemetry.kube.rights import needed, wide
 from tasks.telemetry.prometheus.access import Access
@@ -162,8 +162,14 @@ def test_rights_by_source():
     told = {str(one) for one in needed(kubelet, "shop")}
     assert {"get nodes/proxy in all namespaces", "get pods/proxy in shop", "watch events in shop", "list deployments.apps in shop"} <= told
     assert {str(one) for one in needed(none, "shop")} == told - {"get nodes/proxy in all namespaces"}
-    assert {str(one) for one in needed(service, "shop")} == {
+    watched = {one for one in told if not one.startswith("get ")}
+    assert {str(one) for one in needed(service, "shop")} - watched == {
         f"{verb} services/proxy prometheus:9090 in monitoring" for verb in ("get", "create")
     }
-    assert needed(away, "shop") == ()
+    assert {str(one) for one in needed(away, "shop")} == watched
     assert [bool(wide(one)) for one in (kubelet, none, service)] == [True, False, False]
+    given = [
+        wide(PrometheusSource(kind="prometheus", deploy=DeployedPrometheus(namespace="monitoring", cadvisor=way)))
+        for way in ("api-server", "kubelet", "none")
+    ]
+    assert [right in str(text) for right, text in zip(("nodes/proxy", "nodes/metrics", "None"), given, strict=True)] == [True] * 3
