@@ -12,6 +12,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled as CancelledState
 
 from flows.aftermath import aftermath
+from flows.cluster_checks import require_rights
 from flows.document import Experiment
 from flows.pipeline import Pipeline
 from flows.records import RunRecord, complete, numbers_of
@@ -19,9 +20,12 @@ from flows.server import without_login
 from flows.stages import Stages
 from flows.suitability import looked_at
 from flows.trust import require_served_trust
+from tasks.artifacts.jobs import look_up
 from tasks.artifacts.store import Store
 from tasks.base.errors import Cancelled, DocumentError, IncompleteError, RequirementError, TidegaugeError
 from tasks.base.stopping import stoppable
+from tasks.cluster.config import LocalCluster
+from tasks.record import acceptance
 from tasks.recordings.place import released
 
 Extent = Literal["record", "train", "everything", "again"]
@@ -65,6 +69,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
     for sentence in aftermath(store):
         request.say(sentence)
     stages = Stages(document, store.root, refresh=refresh)
+    _see_rights(stages, store, may_record=extent != "again" and not require_cached, say=request.say)
     record = RunRecord.begin(
         store,
         name=document.name,
@@ -103,6 +108,14 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         for sentence in released(document.cluster, store.root, record.run, request.say):
             request.say(sentence)
     return close(store, record)
+
+
+def _see_rights(stages: Stages, store: Store, *, may_record: bool, say: Callable[[str], None]) -> None:
+    """Where something will be recorded in a cluster, see that everything planned there is allowed, before anything is made."""
+    local = isinstance(stages.experiment.cluster, LocalCluster)
+    entries = stages.experiment.recorded if may_record and not local else ()
+    if any(look_up(store, stages.record(entry), acceptance(entry))[0] is None for entry in entries):
+        require_rights(stages.experiment, store.root, say)
 
 
 def scorable(document: Experiment) -> bool:

@@ -19,6 +19,7 @@ from tasks.base.yaml_events import Loc
 from tasks.base.yaml_source import undotted
 from tasks.cluster.config import LocalCluster
 from tasks.faults.kind import WITNESS_ROWS
+from tasks.faults.kube.rights import on_nodes
 from tasks.faults.schedule import Settling, refusals
 from tasks.features.config import MIN_ROWS
 from tasks.load.config import Csv
@@ -157,6 +158,12 @@ def _places(experiment: Experiment) -> Iterator[Doubt]:
         yield ("telemetry", "sources", 0, "containers"), text
     if load is not None and load.place == "here" and load.address is None:
         yield ("load", "place"), "generators here need load.address, where the app is reached from outside of the cluster; or place: pods"
+    if experiment.faults is not None and not cluster.node_helper:
+        helped = on_nodes(trial.kind for trial in experiment.faults.trials)
+        for number, trial in enumerate(experiment.faults.trials):
+            if trial.kind in helped:
+                text = f"{trial.kind} starts a privileged pod on the target's node while it lasts: set cluster.node_helper: true"
+                yield ("faults", "trials", number, "kind"), text
     place = Place(cluster.namespace, cluster.allow_load_balancers)
     yield from ((("app",), text) for text in doubts_of(app_of(experiment.app), place))
 

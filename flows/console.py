@@ -1,5 +1,6 @@
 """What every command shares: its common options, and the only places that print."""
 
+import contextlib
 import json as jsonlib
 import os
 import sys
@@ -47,12 +48,12 @@ class Common:
     def say(self, text: str) -> None:
         """A sentence on the way, to standard error."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            _tell(text)
 
     def detail(self, text: str) -> None:
         """A sentence that only ``-v`` shows."""
         if self.verbose:
-            print(text, file=sys.stderr, flush=True)
+            _tell(text)
 
     def progress(self) -> Report:
         """A live line on a terminal, one line a minute otherwise."""
@@ -69,7 +70,7 @@ def fail(error: TidegaugeError, json: bool) -> int:
     if json:
         told = {"error": error.message, "next": error.next_step, "exit_code": error.exit_code, **error.details}
         print(jsonlib.dumps(told))
-    print(f"tidegauge: {error}", file=sys.stderr)
+    _tell(f"tidegauge: {error}")
     return error.exit_code
 
 
@@ -81,9 +82,9 @@ class LiveLine:
 
     def __call__(self, step: Progress) -> None:
         """Show *step*."""
-        text = _line(step)[: max(20, os.get_terminal_size(sys.stderr.fileno()).columns - 1)]
+        text = _line(step)[: max(20, _columns() - 1)]
         end = "\n" if step.total is not None and step.done >= step.total else ""
-        print("\r" + text.ljust(self.width), end=end, file=sys.stderr, flush=True)
+        _tell("\r" + text.ljust(self.width), end=end)
         self.width = 0 if end else len(text)
 
 
@@ -101,7 +102,21 @@ class MinuteLines:
         if self.silent or not (ended or now - self.last.get(step.stage, -1e9) >= 60):
             return
         self.last[step.stage] = now
-        print(_line(step), file=sys.stderr, flush=True)
+        _tell(_line(step))
+
+
+def _columns() -> int:
+    """Width of the terminal; 80 of one that has gone."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return 80
+
+
+def _tell(text: str, end: str = "\n") -> None:
+    """A word on the way. That nobody listens any more (a closed terminal, ``| head``) is no reason to lose what is under way."""
+    with contextlib.suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def _line(step: Progress) -> str:

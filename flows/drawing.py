@@ -2,6 +2,9 @@
 
 from flows.document import Experiment
 from flows.timeline import PlannedRecording, Timeline
+from tasks.cluster.config import KubernetesSettings
+from tasks.cluster.kube.needs import opted_in
+from tasks.faults.schedule import PlannedTrial
 from tasks.load.journey import shipped_folders
 from tasks.load.shapes import Curve, curve_of
 
@@ -18,6 +21,7 @@ def drawn(document: Experiment, made: Timeline) -> str:
     for one in made.recordings:
         lines += [*_recording(one, curve_of(document.traffic().users, shipped_folders())), ""]
     total = f"{made.samples:,} samples, about {made.disk_bytes / 1e6:,.0f} MB"
+    lines += [f"opted in: {text}" for text in opted_in(document.cluster)] if isinstance(document.cluster, KubernetesSettings) else []
     lines.append(f"ETA {minutes(made.eta_s)}; {total}; an alarm counts until {made.grace_s:g} s after a revert")
     return "\n".join(lines)
 
@@ -30,10 +34,11 @@ def _recording(one: PlannedRecording, curve: Curve) -> list[str]:
         f"  load   |{_bars(curve, one, step)}|",
     ]
     if one.trials:
-        lines.append(f"  faults |{_marks(one, step)}|  # fault, o placebo, - cool-down")
+        benign = ", b benign change" if any(trial.benign for trial in one.trials) else ""
+        lines.append(f"  faults |{_marks(one, step)}|  # fault, o placebo{benign}, - cool-down")
         lines += [
             f"    {trial.start_s:7.1f} s  {trial.id:14} {trial.kind:12} on {trial.target:13} at {trial.intensity:.2f} "
-            f"for {trial.duration_s:g} s, then {trial.quiet_s:.1f} s quiet{'  (placebo)' if trial.placebo else ''}"
+            f"for {trial.duration_s:g} s, then {trial.quiet_s:.1f} s quiet{_remark(trial)}"
             for trial in one.trials
         ]
     return lines
@@ -51,10 +56,14 @@ def _marks(one: PlannedRecording, step: float) -> str:
         for index in range(WIDTH):
             at = (index + 0.5) * step
             if trial.start_s <= at < trial.start_s + trial.duration_s:
-                line[index] = "o" if trial.placebo else "#"
+                line[index] = "o" if trial.placebo else "b" if trial.benign else "#"
             elif trial.start_s + trial.duration_s <= at < trial.start_s + trial.duration_s + trial.quiet_s and line[index] == " ":
                 line[index] = "-"
     return "".join(line)
+
+
+def _remark(trial: PlannedTrial) -> str:
+    return "  (placebo)" if trial.placebo else "  (benign)" if trial.benign else ""
 
 
 def minutes(seconds: float) -> str:

@@ -119,8 +119,9 @@ def _labels(imports: Sequence[Import]) -> Iterator[Reason]:
                 f"import it again with --labels FAULTS.csv, or call it quiet: --imports hold-out={one.run or one.ref}",
             )
         if one.role in ("training", "calibration") and real:
+            what = "labelled faults" if all(trial.fault for trial in real) else "labelled faults and benign changes"
             yield Reason(
-                f"{one.name} has {len(real)} labelled faults, and its role {one.role} is to show what is normal",
+                f"{one.name} has {len(real)} {what}, and its role {one.role} is to show what is normal",
                 f"import a stretch without them, or --imports faults={one.run or one.ref}",
             )
 

@@ -58,6 +58,8 @@ def check(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
 def plan(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
     """Show the whole timeline: load, faults, windows, cool-downs, with ETA, samples and disk; nothing is written or started.
 
+    For a cluster also what will be put into which namespace, what reaches further, and the rights for it; the cluster is not asked.
+
     Parameters
     ----------
     file
@@ -65,6 +67,7 @@ def plan(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
     set_
         Override a setting; may be repeated.
     """
+    from flows.cluster_plan import cluster_plan, cluster_text
     from flows.document import load_document
     from flows.drawing import drawn
     from flows.timeline import timeline
@@ -72,8 +75,10 @@ def plan(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
 
     document = load_document(file, set_ or [])
     made = timeline(document, str(file))
-    text = drawn(document, made) + "".join(f"\nstarts  {argv}" for argv in programs(document))
-    common.show(made.to_json(), text)
+    inside = cluster_plan(document, made)
+    lines = [drawn(document, made), *([] if inside is None else [cluster_text(inside)])]
+    lines += [f"starts  {argv}" for argv in programs(document)]
+    common.show({**made.to_json(), "cluster": None if inside is None else inside.to_json()}, "\n".join(lines))
     return 0
 
 

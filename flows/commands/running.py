@@ -15,6 +15,7 @@ Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 Refresh = Annotated[list[str] | None, Parameter(name="--refresh", negative="")]
 RequireCached = Annotated[bool, Parameter(name="--require-cached", negative="")]
 Trust = Annotated[bool, Parameter(name="--trust", negative="")]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative="")]
 RunId = Annotated[str, Parameter(name="--run")]
 
 
@@ -31,6 +32,7 @@ def run(
     refresh: Refresh = None,
     require_cached: RequireCached = False,
     trust: Trust = False,
+    dry_run: DryRun = False,
     common: Common = Common(),
 ) -> int:
     """Do everything: cluster, app, load, recordings, training, evaluation, report. What was made before is reused.
@@ -47,8 +49,14 @@ def run(
         Refuse to record anything.
     trust
         Let a document from elsewhere start programs of its own.
+    dry_run
+        Write nothing: show the plan and the rights that it needs, and have the cluster say of each object whether it would take it.
     """
     document = _trusted(file, set_ or [], trust)
+    if dry_run:
+        from flows.rehearsing import dry_run as rehearse
+
+        return rehearse(document, str(file), common)
     return execute(document, "everything", refresh or [], common, require_cached=require_cached)
 
 

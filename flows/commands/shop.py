@@ -131,6 +131,7 @@ def list_kinds(*, provider: Literal["local", "kubernetes"] = "local", common: Co
             "does": kind.summary,
             "full_strength": kind.full_strength,
             "placebo": kind.placebo,
+            "benign": kind.benign,
             "default_intensity": kind.default_intensity,
             "witnesses": [witness.name for witness in kind.witnesses],
         }

@@ -81,8 +81,10 @@ class KubernetesSettings(Strict):
     """How long, in seconds, a run waits for somebody to log in again when the login has ended."""
     teardown_timeout_s: Seconds = 120.0
     """Longest wait, in seconds, until everything that was removed is gone; what is left then is listed."""
+    insecure: bool = False
+    """Take a context that does not check the server's certificate (``insecure-skip-tls-verify``); else it is refused."""
     lease_s: Annotated[float, Field(ge=45, le=3600)] = 60.0
-    """A run that was killed holds its namespace for this long, in seconds; others are refused meanwhile."""
+    """A killed run holds its namespace for this long, in seconds; others are refused. The next one then waits half of it."""
     node_proxy: bool = False
     """Read the kubelets through the API server. This needs the right ``nodes/proxy``, which reaches pods of all namespaces."""
     tools_image: Image | None = None

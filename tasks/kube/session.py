@@ -9,13 +9,15 @@ from typing import Any
 
 from tasks.base.clock import Clock
 from tasks.kube.access import KubeAccess
-from tasks.kube.errors import KubeError, Unavailable, refusal, status_of
+from tasks.kube.errors import Forbidden, KubeError, Unavailable, refusal, status_of
 from tasks.kube.login import Login
 from tasks.kube.patience import NOT_DONE, Patience, retry_after_s
 from tasks.kube.renewal import Renewal
 from tasks.kube.transport import Line, NoReply, Received, Reply, Request
 
 PATIENCE = Patience()
+FRESH_S = 15.0
+"""So long after it was away a server may refuse (403) what it allows: it listens before it has read its Roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Session:
         """Requests sent, every try counted."""
         self.received_bytes = 0
         """Length of the bodies read whole."""
+        self._away_s: float | None = None
+        """When it last gave no reply, on the steady clock."""
 
     @property
     def login(self) -> Login:
@@ -121,6 +125,7 @@ class Session:
                 found = act(line)
             except NoReply as error:
                 course.perhaps_done |= error.sent
+                self._away_s = self.clock.monotonic_s()
                 self._wait(course, error.said, None, again=request.repeatable or not error.sent)
                 continue
             if found.status == 401 and _of_the_api(request, found.body):
@@ -146,13 +151,18 @@ class Session:
     def _refused(self, course: _Course, found: Received) -> None:
         """Wait where it may pass, raise where it will not."""
         request, error = course.request, refusal(found.status, found.body, str(course.request))
-        if not isinstance(error, Unavailable) or not _of_the_api(request, found.body):
+        unread = isinstance(error, Forbidden) and self._fresh()
+        if not (isinstance(error, Unavailable) or unread) or not _of_the_api(request, found.body):
             error.done_before = course.perhaps_done
             raise error
-        course.perhaps_done |= found.status not in NOT_DONE
+        course.perhaps_done |= found.status not in NOT_DONE and not unread
         asked_s = retry_after_s(found.headers, self.clock.wall_s())
-        again = request.repeatable or found.status in NOT_DONE or asked_s is not None
+        again = request.repeatable or found.status in NOT_DONE or asked_s is not None or unread
         self._wait(course, error.message, asked_s, again=again, error=error)
+
+    def _fresh(self) -> bool:
+        """Whether the server may just have come back."""
+        return self._away_s is not None and self.clock.monotonic_s() - self._away_s < FRESH_S
 
     def _wait(self, course: _Course, why: str, asked_s: float | None, *, again: bool, error: KubeError | None = None) -> None:
         """Wait for the next try, or raise that there is none."""

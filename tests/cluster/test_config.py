@@ -31,7 +31,7 @@ def test_little_has_to_be_said():
     assert isinstance(there, KubeconfigCluster)
     assert isinstance(made, CommandCluster)
     for one in (there, made):
-        assert (one.node_proxy, one.node_helper, one.allow_load_balancers) == (False, False, False)
+        assert (one.node_proxy, one.node_helper, one.insecure, one.allow_load_balancers) == (False,) * 4
         assert (one.create_namespace, one.ready_timeout_s, one.auth_wait_s) == (True, 300, 600)
     assert (there.context, there.kubeconfig) == (None, None)
     assert (made.name, made.keep) == ("tidegauge", False)

@@ -15,6 +15,8 @@ from flows.document import load_document
 from flows.drawing import WIDTH, drawn, minutes
 from flows.timeline import timeline
 from tasks.base.errors import DocumentError
+from tasks.base.shipped import shipped
+from tasks.faults.kube.rights import UNGUARDED
 
 
 def planned(path, *overrides):
@@ -115,7 +117,7 @@ def test_the_plan_as_json_has_every_trial(written, capsys):
     assert main(["plan", str(written()), "--json"]) == 0
 
     value = json.loads(capsys.readouterr().out)
-    assert set(value) == {"recordings", "eta_s", "samples", "disk_bytes", "grace_s"}
+    assert set(value) == {"recordings", "eta_s", "samples", "disk_bytes", "grace_s", "cluster"}
     assert {"id", "kind", "target", "placebo", "start_s", "quiet_s"} <= set(value["recordings"][-1]["trials"][0])
 
 
@@ -163,6 +165,56 @@ def test_check_says_which_programs_a_document_starts(written, capsys):
     assert "it starts ['sh', '-c', 'evil']" in capsys.readouterr().out
     assert main(["plan", str(path)]) == 0
     assert "starts  ['{python}', 'a b.py']" in capsys.readouterr().out
+
+
+@pytest.fixture
+def no_cluster(monkeypatch, tmp_path):
+    """There is no kubeconfig anywhere."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("name", ["kubernetes-demo", "kubernetes-ladder"])
+def test_what_a_document_does_to_its_cluster_is_planned_without_one(no_cluster, capsys, name):
+    """Which namespace, what reaches further, how many objects of which part, and each right with its reason and who grants it."""
+    assert main(["plan", str(shipped(f"{name}.yaml")), "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    found, trials = planned["cluster"], planned["recordings"][-1]["trials"]
+    counts = {one["part"]: one["counts"] for one in found["objects"]}
+
+    assert (found["namespaces"], found["create_namespace"]) == (["tidegauge"], True)
+    assert [text.partition(" ")[0] for text in found["opted_in"]] == ["cluster.node_proxy"] + ["cluster.node_helper"] * (name[-1] == "r")
+    assert counts["app"] == {"Service": 8, "Deployment": 8}
+    assert counts["load"] == {"ConfigMap": 1, "Service": 1, "Job": 2, "Pod": 1}
+    assert counts["faults"]["Job"] == sum(trial["kind"] not in UNGUARDED for trial in trials)
+    assert {"right": "create pods/exec in tidegauge", "why": "the fault cpu_hog", "document": "run", "optional": False} in found["rights"]
+
+    assert main(["plan", str(shipped(f"{name}.yaml"))]) == 0
+    said = capsys.readouterr().out
+    assert "nothing is written outside of tidegauge" in said
+    assert "reads the kubelets: the right nodes/proxy" in said
+    assert "granted by configs/rbac/run.yaml and configs/rbac/nodes-proxy.yaml" in said
+
+
+def test_a_plan_starts_no_helm(no_cluster, capsys, monkeypatch, tmp_path):
+    """How many objects a chart makes only it knows; the rights are those of the usual kinds then."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "chart").mkdir()
+    (tmp_path / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: mine\nversion: 0.1.0\n")
+    chart = f"app={{kind: own-app, entry: web, workloads: [{{name: web}}, {{name: user}}], chart: {{path: {tmp_path / 'chart'}}}}}"
+    words = ["plan", str(shipped("kubernetes-demo.yaml")), "--set", chart, "--set", "faults.trials=[{kind: pod_kill, target: user}]"]
+
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["cluster"]
+    assert {one["part"]: one["counts"] for one in found["objects"]}["app"] is None
+    assert "create deployments.apps in tidegauge" in {one["right"] for one in found["rights"]}
+
+
+def test_on_this_machine_there_is_no_cluster_to_plan_for(written, capsys):
+    """None, not an empty one; and a dry run has nobody to ask."""
+    assert main(["plan", str(written()), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cluster"] is None
+    assert main(["run", str(written()), "--dry-run"]) == 0
+    assert "there is no server to ask" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["check", "{}"], ["plan", "{}"]])

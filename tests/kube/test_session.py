@@ -10,7 +10,7 @@ import pytest
 from tasks.base.errors import CredentialsError, PreflightError
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
-from tasks.kube.errors import Conflict, Invalid, KubeError, Unavailable
+from tasks.kube.errors import Conflict, Forbidden, Invalid, KubeError, Unavailable
 from tasks.kube.refs import ObjectRef
 from tests.kube.conftest import QuickClock
 from tests.kube.fake_api import FakeApi
@@ -47,6 +47,30 @@ def test_a_server_that_stays_busy_is_given_up(api: FakeApi, kube: Kube, clock: Q
         kube.get(PODS)
     assert 20 < sum(clock.slept) < 30
     assert refused.value.status == 503
+
+
+def test_a_server_that_has_just_come_back_may_not_know_its_roles_yet(api: FakeApi, kube: Kube):
+    """It listens before it has read them: what it refuses is asked again for a while."""
+    api.cut_next(path="/pods")
+    api.fail_next(403, times=4, path="/pods", message="pods is forbidden: User cannot list resource")
+
+    assert kube.get(PODS)["items"] == []
+    assert len(api.asked("/pods")) == 6
+
+
+def test_a_right_that_is_not_there_is_told_at_once_and_soon_after_an_outage(api: FakeApi, kube: Kube, clock: QuickClock):
+    """Without any wait where the server was not away; in less than half a minute where it was."""
+    api.fail_next(403, times=1000, path="/pods", message="pods is forbidden: User cannot list resource")
+    with pytest.raises(Forbidden, match="cannot list"):
+        kube.get(PODS)
+    at_once_s = sum(clock.slept)
+    api.cut_next(path="/services")
+    kube.get("/api/v1/namespaces/shop/services")
+    with pytest.raises(Forbidden, match="cannot list"):
+        kube.get(PODS)
+
+    assert at_once_s == 0.0
+    assert 10 < sum(clock.slept) < 30
 
 
 def test_a_server_that_asks_for_too_long_is_given_up_at_once(api: FakeApi, kube: Kube, clock: QuickClock):

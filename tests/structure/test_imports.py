@@ -88,6 +88,7 @@ def loaded(*argv: str, cwd: Path) -> tuple[int, set[str]]:
         ["run", "--help"],
         ["check", str(ROOT / "configs" / "demo.yaml")],
         ["plan", str(ROOT / "configs" / "demo.yaml")],
+        ["plan", str(ROOT / "configs" / "kubernetes-demo.yaml")],
         ["schema"],
         ["init", "new"],
         ["runs", "list", "--store", "store"],

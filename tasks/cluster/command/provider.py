@@ -59,6 +59,19 @@ class CommandProvider:
         with self.place.alone(self.settings.ask_timeout_s):
             return self._there(commands)
 
+    def found(self) -> Path | None:
+        """
+        The kubeconfig of the cluster as it stands; nothing is made. None: it is not there, or was left half made, with nothing in it.
+
+        Raises:
+            PreflightError: It cannot be told whether it is there, or it gives no kubeconfig.
+        """
+        commands = self._usable()
+        with self.place.alone(self.settings.ask_timeout_s):
+            made = self.place.read()
+            half_made = made is not None and made.state == "making"
+            return None if half_made or not self._there(commands) else self._kubeconfig(commands)
+
     def ensure(self, run_id: str) -> Path:
         """
         The kubeconfig of the cluster, which is made when it is not there; one that a killed run left half made is made anew.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.base.clock import Clock, SystemClock, from_iso
 from tasks.base.errors import CredentialsError, PreflightError
 from tasks.cluster.config import KubernetesSettings
 from tasks.cluster.kube.finding import Finding
-from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, NAMESPACE, Kind
+from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, NAMESPACE
 from tasks.cluster.kube.lease import Record
 from tasks.cluster.kube.leftovers import what_keeps
 from tasks.cluster.kube.manifests import labels_of, leaving
@@ -20,6 +20,7 @@ from tasks.cluster.kube.rights import ENFORCE
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tasks.kube.errors import Forbidden, KubeError
+from tasks.kube.permission import Permission
 from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import missing, role_text, roles
 
@@ -29,6 +30,8 @@ RESIZED_SINCE = (1, 33)
 """In-place resize of pods is on by default since this version."""
 OFF_S = 1.0
 """Labels of faults are in this machine's time, samples partly in the cluster's."""
+SHOWN = 3
+"""So many missing rights are named in a sentence; all are in the Role."""
 DATED_S = 0.5
 """The server tells its time in whole seconds: it is taken to be in the middle, and is right to half of one."""
 
@@ -45,8 +48,7 @@ def findings(
     kube: Kube,
     settings: KubernetesSettings,
     wanted: Iterable[Mapping[str, Any]] = (),
-    kinds: Iterable[Kind] = (),
-    others: Iterable[Need] | None = None,
+    needed: Iterable[Need] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Finding]:
     """
@@ -56,15 +58,14 @@ def findings(
         kube: The cluster; that it answers at all was found out by connecting.
         settings: The section ``cluster`` of the document.
         wanted: The manifests that would be applied.
-        kinds: Kinds that they bring beside ours.
-        others: What telemetry, load and faults of the document need; None: whatever those of any run may.
+        needed: The rights that the document needs; None: whatever any run may.
         clock: This machine's.
     """
     manifests = tuple(wanted)
     looks: tuple[Callable[[], Iterable[Finding]], ...] = (
         lambda: [version(kube)],
         lambda: [offset(kube, clock or SystemClock())],
-        lambda: rights(kube, needs(settings, kinds, others)),
+        lambda: rights(kube, needs(settings) if needed is None else needed),
         lambda: namespace(kube, settings),
         lambda: lease(kube, settings, clock or SystemClock()),
         lambda: nodes(kube, manifests, node_proxy=settings.node_proxy),
@@ -104,19 +105,29 @@ def offset(kube: Kube, clock: Clock) -> Finding:
 
 def rights(kube: Kube, wanted: Iterable[Need]) -> Iterator[Finding]:
     """What the login may not do though a run needs it, and the Role that would do."""
-    needed = tuple(wanted)
+    needed = tuple(dict.fromkeys(wanted))
     lacking = set(missing(kube, [need.permission for need in needed]))
     strict = [need for need in needed if need.permission in lacking and not need.optional]
     if strict:
-        role = role_text(roles("tidegauge-run", [need.permission for need in strict]))
-        told = ", ".join(str(need.permission) for need in strict[:3]) + (f" and {len(strict) - 3} more" if len(strict) > 3 else "")
-        yield Finding("rights", "fail", f"this login may not {told}", "have the Role below granted (kubectl apply -f)", role)
+        yield lacks(strict)
     else:
-        yield Finding("rights", "ok", f"each of {len(needed) - len(lacking)} rights that a run needs is there")
+        there = {need.permission for need in needed} - lacking
+        yield Finding("rights", "ok", f"each of {len(there)} rights that a run needs is there")
     for why in dict.fromkeys(need.why for need in needed if need.permission in lacking and need.optional):
         which = [need for need in needed if need.why == why and need.permission in lacking]
         fix = f"kubectl apply -f configs/rbac/{which[0].document}.yaml, if that is wanted"
         yield Finding("rights", "warn", f"without {', '.join(str(need.permission) for need in which)}: not {why}", fix)
+
+
+def lacks(needed: Sequence[Need]) -> Finding:
+    """What is said of a login that has none of *needed*: the first few with what for, and a Role for all."""
+    whys: dict[Permission, list[str]] = {}
+    for need in needed:
+        whys.setdefault(need.permission, []).append(need.why)
+    told = ", ".join(f"{one} ({'; '.join(dict.fromkeys(why))})" for one, why in list(whys.items())[:SHOWN])
+    told += f" and {len(whys) - SHOWN} more" if len(whys) > SHOWN else ""
+    fix = "have this Role granted (kubectl apply -f), and bound to this login"
+    return Finding("rights", "fail", f"this login may not {told}", fix, role_text(roles("tidegauge-run", whys)))
 
 
 def namespace(kube: Kube, settings: KubernetesSettings) -> Iterator[Finding]:
@@ -166,7 +177,7 @@ def lease(kube: Kube, settings: KubernetesSettings, clock: Clock) -> Iterator[Fi
         return
     left_s, where = record.left_s(clock.wall_s()), settings.namespace
     if left_s > 0:
-        fix = f"wait for it; if it has died, for {left_s:.0f} s"
+        fix = f"wait for it; if it has died, for {left_s:.0f} s, and the next run then watches for {record.watch_s:.0f} s more"
         yield Finding("lease", "fail", f"{where} is in use by run {record.holder}", fix)
     else:
         text = f"run {record.holder} ended without giving {where} back; what it made may be there"

@@ -70,12 +70,13 @@ def take(door: Door, *, wait_s: float = 0.0, say: Callable[[str], None] = lambda
             record, left_s = None, found.left_s(door.clock.wall_s())
             if door.clock.monotonic_s() + left_s > until_s:
                 raise locked(door.namespace, found, left_s)
-            say(f"{found.holder} holds {door.namespace} for {left_s:.0f} s more")
+            say(f"{found.holder} holds {door.namespace} for {left_s:.0f} s more; {watching(found)}")
             door.clock.sleep(left_s)
         else:
             if verdict == "doubtful":
-                say(f"{found.holder} has not renewed its hold on {door.namespace}; it is watched for {found.duration_s / 2:.0f} s")
-                door.clock.sleep(found.duration_s / 2)
+                silent = f"{found.holder} has not renewed its hold on {door.namespace}"
+                say(f"{silent}; it is watched for {found.watch_s:.0f} s before it is taken over")
+                door.clock.sleep(found.watch_s)
             record = _taken(door, found.version)
         if record is not None:
             return record
@@ -101,11 +102,17 @@ def _taken(door: Door, version: str) -> Record | None:
 
 
 def locked(namespace: str, found: Record, left_s: float) -> LockedError:
-    """That another run holds it."""
+    """That another run holds it, and how long that lasts if nobody is there any more."""
+    ends = f"its hold ends in {max(0.0, left_s):.0f} s, {watching(found)}"
     return LockedError(
         f"the namespace {namespace} is in use by run {found.holder}",
-        next_step=f"wait for it, or use another namespace; if it has died, its hold ends in {max(0.0, left_s):.0f} s",
+        next_step=f"wait for it, or use another namespace; if it has died, {ends} (`tidegauge down --all` ends both at once)",
     )
+
+
+def watching(found: Record) -> str:
+    """What comes after the end of a hold, in words."""
+    return f"then the next run watches it for {found.watch_s:.0f} s before it takes it over"
 
 
 class Held:

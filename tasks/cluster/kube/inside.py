@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tasks.base.clock import Clock
-from tasks.cluster.kube.kinds import OTHERS, OURS, Kind
+from tasks.cluster.kube.differences import applied_by_us
+from tasks.cluster.kube.kinds import COPIED, OTHERS, OURS, Kind
 from tasks.cluster.kube.manifests import Manifest
 from tasks.kube.client import Kube
 from tasks.kube.errors import NotFound
@@ -21,6 +22,8 @@ class Inside:
     run: str
     namespaces: tuple[str, ...]
     clock: Clock
+    further: tuple[Kind, ...] = ()
+    """Kinds that this run is known to bring beside those of all."""
     _listable: dict[str, tuple[Kind, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def objects(self, more: Iterable[Kind] = ()) -> Iterator[Manifest]:
@@ -31,14 +34,16 @@ class Inside:
 
     def of_kind(self, kind: Kind, namespace: str) -> Iterator[Manifest]:
         """The run's objects of one kind in one namespace; none where the cluster does not know the kind."""
-        yield from listed(self.kube, kind, namespace, labels=run_selector(self.run))
+        for one in listed(self.kube, kind, namespace, labels=run_selector(self.run)):
+            if kind.name not in COPIED or applied_by_us(one):
+                yield one
 
     def kinds(self, namespace: str, more: Iterable[Kind] = ()) -> tuple[Kind, ...]:
         """Kinds that are looked for: ours, and of those that only manifests of users bring, the ones that this login may list."""
         if namespace not in self._listable:
             others = (kind for kind in OTHERS if self.kube.allowed(kind.permission("list", namespace)))
             self._listable[namespace] = (*OURS, *others)
-        return tuple(sorted({*self._listable[namespace], *more}))
+        return tuple(sorted({*self._listable[namespace], *self.further, *more}))
 
 
 def listed(kube: Kube, kind: Kind, namespace: str, *, labels: str = "") -> Iterator[Manifest]:

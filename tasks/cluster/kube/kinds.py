@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.kube.permission import Permission
 from tasks.kube.refs import ObjectRef
@@ -58,13 +60,18 @@ OTHERS = (
     Kind(ACCESS, "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Kind(ACCESS, "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     Kind(CONFIG, "v1", "Secret", "secrets"),
+    Kind(NETWORK, "v1", "Endpoints", "endpoints"),
+    Kind(NETWORK, "discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     Kind(NETWORK, "networking.k8s.io/v1", "Ingress", "ingresses"),
+    Kind(WORKLOAD, "v1", "ReplicationController", "replicationcontrollers"),
     Kind(WORKLOAD, "apps/v1", "StatefulSet", "statefulsets"),
     Kind(WORKLOAD, "apps/v1", "DaemonSet", "daemonsets"),
     Kind(WORKLOAD, "batch/v1", "CronJob", "cronjobs"),
     Kind(WORKLOAD, "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
 )
 """What manifests of an app of one's own may bring: looked for where the login may list it, since it could not have been made otherwise."""
+COPIED = frozenset({"Endpoints"})
+"""Made by a controller without an owner, with all labels of its Service: ours are those only that we have applied."""
 CLUSTER_WIDE = frozenset(
     {
         "APIService",
@@ -96,6 +103,12 @@ def kind_of(ref: ObjectRef) -> Kind:
     """The kind of *ref*; one that is not in the tables is a workload, its plural made as most are."""
     known = _KNOWN.get((ref.api_version, ref.kind))
     return known or Kind(WORKLOAD, ref.api_version, ref.kind, _plural(ref.kind.lower()))
+
+
+def further_kinds(manifests: Iterable[Mapping[str, Any]]) -> tuple[Kind, ...]:
+    """Kinds of *manifests* that are in no table, as those that others have defined: who brings them has to remember them."""
+    found = {kind_of(ObjectRef.of(one)) for one in manifests if one.get("kind") != NAMESPACE}
+    return tuple(sorted(found - {*OURS, *OTHERS, LEASE}))
 
 
 def _plural(word: str) -> str:

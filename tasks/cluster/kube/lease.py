@@ -74,6 +74,11 @@ class Record:
             return "free"
         return "held" if self.left_s(now_s) > 0 else "doubtful"
 
+    @property
+    def watch_s(self) -> float:
+        """So long, in seconds, one that has expired is watched before it is taken over: half of its time."""
+        return self.duration_s / 2
+
     def left_s(self, now_s: float) -> float:
         """Seconds until it expires; negative when it has."""
         return 0.0 if self.renewed_s is None else self.renewed_s + self.duration_s - now_s

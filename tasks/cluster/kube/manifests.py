@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.base.errors import DocumentError, PreflightError
-from tasks.cluster.kube.kinds import CLUSTER_WIDE, NAMESPACE
+from tasks.cluster.kube.kinds import CLUSTER_WIDE, NAMESPACE, Kind
 from tasks.kube.labels import MANAGED_BY, PART, RUN, Part, labelled, run_labels
 from tasks.kube.refs import ObjectRef
 from tasks.kube.safety import check_namespace
@@ -33,6 +33,8 @@ class Bounds:
     """Whether Services of type LoadBalancer are let through."""
     namespaces_made: bool = True
     """Whether namespaces that are not there are made, and removed in the end."""
+    kinds: tuple[Kind, ...] = ()
+    """Kinds that the run brings and that are in no table: without them nobody would look for what it has made of them."""
 
 
 def prepared(manifests: Iterable[Mapping[str, Any]], bounds: Bounds, part: Part) -> tuple[Manifest, ...]:

@@ -102,7 +102,7 @@ class KubeProvider:
 
     def _inside(self, *, without: Iterable[str] = ()) -> Inside:
         names = tuple(name for name in self.bounds.namespaces if name not in set(without))
-        return Inside(self.kube, self.bounds.run, names, self.clock)
+        return Inside(self.kube, self.bounds.run, names, self.clock, self.bounds.kinds)
 
     def _missing(self) -> Iterator[str]:
         for name in self.bounds.namespaces:

@@ -9,8 +9,11 @@ from typing import Any, Literal
 from tasks.cluster.kube.manifests import Manifest
 from tasks.cluster.kube.provider import KubeProvider
 from tasks.cluster.provider import Action, Change
+from tasks.kube.client import Kube
 from tasks.kube.errors import KubeError
 from tasks.kube.refs import ObjectRef
+
+NOT_THERE = "its namespace is not there yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,15 @@ def _writes(provider: KubeProvider, steps: Iterable[Change[Manifest]], absent: s
         if step.spec is None:
             yield Write(step.action, step.name, step.why, "not tried", "it is removed with all that it has made")
         elif step.spec["metadata"].get("namespace") in absent:
-            yield Write(step.action, step.name, step.why, "not tried", "its namespace is not there yet")
+            yield Write(step.action, step.name, step.why, "not tried", NOT_THERE)
         else:
-            try:
-                provider.kube.apply(step.spec, dry_run=True)
-            except KubeError as error:
-                yield Write(step.action, step.name, step.why, "refused", error.message)
-            else:
-                yield Write(step.action, step.name, step.why, "accepted")
+            yield tried(provider.kube, step.spec, step.action, step.name, step.why)
+
+
+def tried(kube: Kube, manifest: Mapping[str, Any], action: Action, name: str, why: str) -> Write:
+    """One write, and what the server said to its rehearsal."""
+    try:
+        kube.apply(manifest, dry_run=True)
+    except KubeError as error:
+        return Write(action, name, why, "refused", error.message)
+    return Write(action, name, why, "accepted")

@@ -53,7 +53,9 @@ class Follower:
                 self._look_back(0 if pod is None else pod.restarts)
                 self._take(self._lines(follow=True))
             except NotFound:
-                return
+                if self.newest() is None:
+                    return
+                # the pod is there: it is the kubelet that was started anew, and has not found it yet
             except (Unavailable, Invalid):  # away, or the container has not begun yet: ask again
                 pass
             except TidegaugeError as error:

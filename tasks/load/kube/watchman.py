@@ -128,7 +128,8 @@ class Watchman:
                 self._found[id(life)] = "hung"
                 self.place.api.delete(self.place.ref("Pod", life.pod.name), grace_s=0)
         except NotFound:
-            self._found[id(life)] = "dead"
+            if self.roll.find(life.pod.uid) is None:  # else its kubelet was started anew, and has not found it yet
+                self._found[id(life)] = "dead"
         except TidegaugeError:
             return  # nobody can say now; the next look asks again
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tidegauge
+from tasks.app.config import AppSettings
 from tasks.app.kube.placement import Manifest, Placement
 from tasks.app.kube.reaching import entrance
 from tasks.app.model import App
@@ -144,10 +145,11 @@ class KubeDeployed:
 
 def injector_of(kube: Kube, app: App, settings: KubernetesSettings, where: Placement, state_dir: Path) -> ClusterInjector:
     """What breaks *app* in *where*; its journal lies in *state_dir*."""
+    replicas = 1 if isinstance(app.settings, AppSettings) else None  # manifests say it themselves
     place = FaultPlace(
         namespace=where.namespace,
         run=where.run,
-        targets={name: Target(name, entry=name == app.entry, ready_s=app.readiness_s) for name in app.names},
+        targets={name: Target(name, replicas, entry=name == app.entry, ready_s=app.readiness_s) for name in app.names},
         guard_image=settings.tools_image or TOOLS,
         node_image=(settings.node_helper_image or NODE_HELPER) if settings.node_helper else None,
         chaos_mesh=settings.chaos_mesh,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from tasks.app.config import AppConfig
 from tasks.base.files import canonical_json, read_json, write_json
 from tasks.base.process import ProcessId
 from tasks.cluster.config import CommandCluster, KubeconfigCluster
+from tasks.cluster.kube.kinds import Kind
 from tasks.cluster.kube.manifests import Bounds
 
 FILE = "cluster.json"
@@ -38,6 +39,8 @@ class Noted:
     """Whether some of its objects belong to the whole cluster."""
     process: ProcessId | None
     """Who looks after it; None: nobody, it is to stay until ``down``."""
+    kinds: tuple[Kind, ...] = ()
+    """Kinds of its objects that are in no table of ours."""
 
     @property
     def looked_after(self) -> bool:
@@ -47,12 +50,13 @@ class Noted:
     @property
     def bounds(self) -> Bounds:
         """Where it may write."""
-        return Bounds(self.label, self.namespaces, self.cluster.allow_load_balancers, self.cluster.create_namespace)
+        cluster = self.cluster
+        return Bounds(self.label, self.namespaces, cluster.allow_load_balancers, cluster.create_namespace, self.kinds)
 
     def write(self, state_dir: Path) -> None:
         """Before the first object is made."""
         value: dict[str, Any] = {"label": self.label, "namespaces": list(self.namespaces), "root": self.root, "run": self.run}
-        value["wide"] = self.wide
+        value |= {"wide": self.wide, "kinds": [asdict(kind) for kind in self.kinds]}
         process = None if self.process is None else {"pid": self.process.pid, "start_ticks": self.process.start_ticks}
         sections = {"cluster": self.cluster.model_dump(mode="json"), "app": self.app.model_dump(mode="json")}
         write_json(state_dir / FILE, {**value, **sections, "process": process})
@@ -72,4 +76,5 @@ class Noted:
             app=_APP.validate_json(canonical_json(value["app"])),
             wide=bool(value["wide"]),
             process=None if value["process"] is None else ProcessId(**value["process"]),
+            kinds=tuple(Kind(**kind) for kind in value.get("kinds", ())),
         )

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.app.config import AppConfig
@@ -22,6 +22,7 @@ from tasks.base.progress import Progress, Report
 from tasks.cluster.command.provider import CommandProvider
 from tasks.cluster.config import CommandCluster, KubeconfigCluster, LocalCluster
 from tasks.cluster.kube.holding import holding
+from tasks.cluster.kube.kinds import further_kinds
 from tasks.cluster.kube.provider import KubeProvider
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
@@ -73,15 +74,17 @@ class KubePlace:
         )
         noted.write(state_dir)
         kube = connected(noted, self.clock, say)
+        where = Placement(noted.namespaces[0], noted.label, self.cluster.allow_load_balancers)
+        manifests = manifests_of(app, where, kube_version=kube.version())
+        require_namespaced(kube, manifests)
+        noted = replace(noted, kinds=further_kinds(manifests))
+        noted.write(state_dir)
         bounds = noted.bounds
         provider = KubeProvider(kube, bounds, patience_s=self.cluster.teardown_timeout_s, clock=self.clock, say=say)
         with ExitStack() as undo:
             provider.make_namespaces()
             undo.callback(_removed, provider)
             held = undo.enter_context(holding(kube, bounds.namespaces[0], bounds.run, duration_s=self.cluster.lease_s, say=say))
-            where = Placement(bounds.namespaces[0], bounds.run, self.cluster.allow_load_balancers)
-            manifests = manifests_of(app, where, kube_version=kube.version())
-            require_namespaced(kube, manifests)
             for change in provider.plan(manifests):
                 say(f"{change.action} {change.name}")
                 provider.apply(change)
@@ -128,10 +131,28 @@ def connected(noted: Noted, clock: Clock, say: Callable[[str], None]) -> Kube:
         PreflightError: It cannot be reached, or not made.
     """
     cluster = noted.cluster
-    kubeconfig = cluster.kubeconfig if isinstance(cluster, KubeconfigCluster) else None
-    if isinstance(cluster, CommandCluster):
-        kubeconfig = str(CommandProvider(Path(noted.root), cluster, clock=clock, say=say).ensure(noted.run))
-    return Kube.connect(KubeAccess(kubeconfig, cluster.context, cluster.auth_wait_s), clock=clock, say=say)
+    if isinstance(cluster, KubeconfigCluster):
+        return _connected(cluster, cluster.kubeconfig, clock, say)
+    return _connected(cluster, str(CommandProvider(Path(noted.root), cluster, clock=clock, say=say).ensure(noted.run)), clock, say)
+
+
+def reached(noted: Noted, clock: Clock, say: Callable[[str], None]) -> Kube | None:
+    """
+    The way to the cluster of *noted* as it stands; None: commands have made it, and it is gone. Nothing is made.
+
+    Raises:
+        PreflightError: It cannot be reached, or it cannot be told whether it is there.
+    """
+    cluster = noted.cluster
+    if isinstance(cluster, KubeconfigCluster):
+        return _connected(cluster, cluster.kubeconfig, clock, say)
+    path = CommandProvider(Path(noted.root), cluster, clock=clock, say=say).found()
+    return None if path is None else _connected(cluster, str(path), clock, say)
+
+
+def _connected(cluster: KubeconfigCluster | CommandCluster, kubeconfig: str | None, clock: Clock, say: Callable[[str], None]) -> Kube:
+    access = KubeAccess(kubeconfig, cluster.context, cluster.auth_wait_s, cluster.insecure)
+    return Kube.connect(access, clock=clock, say=say)
 
 
 def _removed(provider: KubeProvider) -> None:

@@ -58,7 +58,7 @@ def test_the_second_run_is_refused_with_the_name_of_the_first(door, their_door, 
         take(their_door)
 
     assert f"the namespace shop is in use by run {RUN} on here" in refusal.value.message
-    assert "60 s" in str(refusal.value.next_step)
+    assert "its hold ends in 60 s, then the next run watches it for 30 s" in str(refusal.value.next_step)
     assert refusal.value.exit_code == 7
 
 
@@ -71,6 +71,8 @@ def test_a_run_may_be_waited_for(door, their_door):
     assert take(door, wait_s=100, say=said.append).holder == str(ME)
     assert door.clock.monotonic_s() - begun_s == 90
     assert [OTHER in line for line in said] == [True, True]
+    assert "for 60 s more; then the next run watches it for 30 s" in said[0]
+    assert "it is watched for 30 s" in said[1]
 
 
 def test_one_that_is_renewed_although_it_seems_expired_is_held(door, their_door):

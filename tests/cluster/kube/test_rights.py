@@ -145,12 +145,13 @@ def test_whoever_is_named_gets_the_rights():
 
 def test_what_reaches_further_is_said():
     """Nothing of it where nothing was opted in to."""
-    wide = SETTINGS.model_copy(update={"node_proxy": True, "node_helper": True, "allow_load_balancers": True})
+    wide = SETTINGS.model_copy(update={"node_proxy": True, "node_helper": True, "insecure": True, "allow_load_balancers": True})
 
     assert opted_in(SETTINGS) == ()
     assert [text.partition(" ")[0] for text in opted_in(wide)] == [
         "cluster.node_proxy",
         "cluster.node_helper",
+        "cluster.insecure",
         "cluster.allow_load_balancers",
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.base.errors import TidegaugeError
+from tasks.cluster.kube.kinds import further_kinds
 from tasks.cluster.kube.leftovers import why_there
 from tasks.cluster.kube.manifests import Bounds
 from tasks.kube.labels import run_labels
@@ -60,6 +61,30 @@ def test_all_of_a_run_goes_and_nothing_else(provider, api, shop):
     assert provider.down() == ()
     deleted = [seen.path.rpartition("/")[2] for seen in api.asked(method="DELETE")]
     assert deleted == ["carts", "carts", "c"]
+
+
+def test_kinds_that_others_have_defined_go_too(provider, api):
+    """By their names, which a killed run has left in its note: no table has them."""
+    api.add_kind("a.test/v1", "Widget")
+    widget = {"apiVersion": "a.test/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {}}
+    settle(provider, [widget, config_map("c")])
+    next_one = replace(provider, bounds=replace(provider.bounds, kinds=further_kinds([widget, config_map("c")])))
+
+    assert next_one.down() == ()
+    assert (api.all("Widget"), api.object("ConfigMap", "c", "shop")) == ([], None)
+
+
+def test_addresses_of_ones_own_go_and_those_that_a_controller_copies_are_left_to_it(provider, api):
+    """A controller gives Endpoints all labels of their Service, and takes them away with it."""
+    own = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "db"}}
+    settle(provider, [service("db"), service("web"), own])
+    copy = {"name": "web", "namespace": "shop", "labels": run_labels(RUN, "app")}
+    copied = [{"manager": "kube-controller-manager", "operation": "Update"}]
+    api.put({"apiVersion": "v1", "kind": "Endpoints", "metadata": {**copy, "managedFields": copied}})
+
+    assert provider.plan([service("db"), service("web"), own]) == ()
+    assert provider.down() == ()
+    assert [one["metadata"]["name"] for one in api.all("Endpoints")] == ["web"]
 
 
 def test_a_namespace_that_the_run_made_goes_with_it(provider, api):

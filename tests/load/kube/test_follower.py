@@ -117,6 +117,19 @@ def test_a_reader_ends_with_its_pod(api, log, follower):
     assert follower.trouble is None
 
 
+def test_a_kubelet_that_has_not_found_its_pod_yet_is_asked_again(api, log, follower):
+    """It was started anew; the pod is there, and its log is read to the end."""
+    log += whole(Robot(), 5)
+    api.fail_next(404, times=2, path=f"{NAME}/log", message=f"pod {NAME} not found")
+    thread = follower.start()
+    assert _eventually(lambda: follower.book.current(0) is not None and follower.book.current(0).ended)
+    api.remove("Pod", NAME, "shop")
+    thread.join(10)
+
+    assert written(follower) == log
+    assert not thread.is_alive()
+
+
 def test_an_api_server_that_is_away_is_asked_again(api, log, follower):
     """Errors that pass are no reason to end."""
     log += whole(Robot(), 3)

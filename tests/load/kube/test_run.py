@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tasks.kube.rights import without_names
 from tasks.load.config import LoadConfig
 from tasks.load.history import finish, read_history
+from tasks.load.kube.rights import needed
 from tasks.load.kube.run import PodLoad
 from tests.load.kube.kubelet import Kubelet, Process
 
@@ -44,7 +46,8 @@ def test_a_master_and_two_workers_are_one_load(api, place, target, tmp_path):
     Some seconds of Locust, in three processes, one of which is killed.
 
     All that the shop answered is counted, but for the second in which the worker was killed; that worker is seen to be lost,
-    comes back at its place, and every second without it says so. Nothing is left in the cluster.
+    comes back at its place, and every second without it says so. Nothing is left in the cluster, and the rights that were used are those
+    that the load says it needs.
     """
     with Kubelet(api, "shop", Process.casting(api, tmp_path)) as kubelet:
         load = PodLoad.start(settings(), place=place, host=target.host, seed=7, out=tmp_path / "load")
@@ -64,6 +67,7 @@ def test_a_master_and_two_workers_are_one_load(api, place, target, tmp_path):
     assert (before.users_planned, before.users_present, before.alive, before.restarts) == (21.0, 21, True, 0)
     assert (restart.why, restart.exit_status, restart.who, restart.time_s - lost_s < 10) == ("dead", 137, "worker 1 of the load", True)
     assert (stopped.finished, stopped.alive, load.left, left) == (True, False, [], [])
+    assert sorted(map(str, without_names(place.api.used))) == sorted(map(str, needed(settings(), "shop")))
     answered, counted = sum(target.answered().values()), int(history.requests.sum())
     assert answered - 2 * 9 * 10 <= counted <= answered
     window = (history.second > lost_s) & (history.second < back_s - 1)

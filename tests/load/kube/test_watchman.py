@@ -111,6 +111,17 @@ def test_a_worker_whose_pod_is_gone_is_lost_at_once_and_told_once(scene):
     assert scene.watchman.told == [told]
 
 
+def test_a_worker_whose_kubelet_does_not_know_it_yet_is_not_lost(scene, api):
+    """Nothing comes, and the kubelet, started anew, says that there is no such pod, while it is there: nobody can say."""
+    api.fail_next(404, times=1000, path=f"{scene.kubelet.worker(1)}/log", message="pod not found")
+    told = [scene.goes_by(0) for _ in range(8)]
+    looked = eventually(lambda: len(api.asked(f"{scene.kubelet.worker(1)}/log")) > 1)
+    told += [scene.goes_by(0) for _ in range(3)]
+
+    assert looked
+    assert told == [None] * 11
+
+
 def test_a_process_that_was_replaced_before_anybody_looked_is_told_all_the_same(scene):
     """Between two looks it died and came back."""
     scene.act(0).kill()

@@ -11,6 +11,7 @@ from tasks.app.files import app_of
 from tasks.app.kube.placement import Placement
 from tasks.base.process import identify
 from tasks.cluster.config import CommandCluster, KubeconfigCluster, LocalCluster
+from tasks.cluster.kube.kinds import further_kinds
 from tasks.recordings.kube.logs import LONGEST_BYTES, bounded
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.place import KubePlace, label_of
@@ -27,7 +28,8 @@ CLUSTERS = (
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda one: one.provider)
 def test_a_note_is_read_as_it_was_written(cluster, tmp_path):
     """Everything that is needed to find and remove the objects is in it, for a process that knows nothing else."""
-    noted = Noted("training-1", cluster, ("shop", "monitoring"), str(tmp_path), "run-1", DemoShop(), True, identify(1))
+    widgets = further_kinds([{"apiVersion": "a.test/v1", "kind": "Widget", "metadata": {"name": "w"}}])
+    noted = Noted("training-1", cluster, ("shop", "monitoring"), str(tmp_path), "run-1", DemoShop(), True, identify(1), widgets)
     noted.write(tmp_path)
 
     assert Noted.read(tmp_path) == noted
