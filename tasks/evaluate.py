@@ -14,10 +14,12 @@ from tasks.base.parquet import read_table
 from tasks.base.trials import Outcome, Trial
 from tasks.caching import stage
 from tasks.evaluation.alarms import alarms
+from tasks.evaluation.benign import benign_line
 from tasks.evaluation.comparison import differing
 from tasks.evaluation.config import EvaluationConfig, grace_s
 from tasks.evaluation.laid import Laid
 from tasks.evaluation.leakage import leakage
+from tasks.evaluation.load_change import PlannedUsers, rows_of_change
 from tasks.evaluation.power import apart
 from tasks.evaluation.pretended import aa_line
 from tasks.evaluation.requirement import shortfall
@@ -31,6 +33,8 @@ from tasks.featurize import degraded_of, require_rows
 
 Floats = NDArray[np.float64]
 FLOOR = "floor"
+LOAD = "load/seconds.parquet"
+"""What a recording keeps of its load, a row a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ class Bench:
             bad.append(np.concatenate([self.degraded(name)[:rows], np.ones(self.pad, dtype=np.bool_)]))
             trials += [bounded(trial, laid.last_s[name]) for trial in self.trials(name)]
         grace = grace_s(self.features.rate_window_s, self.features.grid_s)
-        return Truth.of(laid.time_s, trials, grace_s=grace, degraded=np.concatenate(bad))
+        changing = rows_of_change(laid.time_s, [self.planned_users(name) for name in laid.rows], grace)
+        asked = self.settings.also_events
+        return Truth.of(laid.time_s, trials, grace_s=grace, degraded=np.concatenate(bad), load_changing=changing, also_events=asked)
 
     def laid(self, names: list[str]) -> Laid:
         """The rows of the recordings *names*, in the order of their times, end to end."""
@@ -98,6 +104,15 @@ class Bench:
         found = [Trial.from_json(item) for item in read_json(recording.file("faults.json"))]
         told = "imported" in read_json(recording.file("recording.json"))
         return [forgotten(trial, self.features.rate_window_s) for trial in found] if told else found
+
+    def planned_users(self, name: str) -> PlannedUsers | None:
+        """The load that a recording was under; None where nobody kept it, as with an imported one."""
+        recording = self.store.open(self.job.ref(f"recording:{name}"))
+        if LOAD not in recording.manifest["files"]:
+            return None
+        table = read_table(recording.file(LOAD), ["second", "users_planned"])
+        second, users = (np.asarray(table.column(column).to_numpy()) for column in ("second", "users_planned"))
+        return PlannedUsers(second, users)
 
     @property
     def pad(self) -> int:
@@ -173,6 +188,7 @@ def document(
         "shortfall": shortfall(results, bench.settings.require),
         "notes": notes(bench, table, leaked),
         "spans": [[span.start_s, span.end_s] for span in truth.fault_spans()],
+        "changes": {trial.id: [span.start_s, span.end_s] for trial in truth.changes for span in (truth.change_span(trial),)},
         "grace_s": truth.grace_s,
         "budget_per_day": bench.settings.false_alarms_per_day,
     }
@@ -204,6 +220,7 @@ def notes(bench: Bench, table: Evaluation, leaked: dict[str, Any] | None) -> lis
             f"scores, and it can bound the rate at {'-' if bound is None else f'{bound:.0f}'} a day (95 %)"
         )
     lines += apart(table.results)
+    lines += [line for line in (benign_line(table.results),) if line is not None]
     lines += [line for name in bench.names("hold-out") if (line := pretended(bench, table, name)) is not None]
     if leaked is not None and leaked["auc"] is not None:
         lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")

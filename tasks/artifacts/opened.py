@@ -97,10 +97,13 @@ class OpenedRecording:
 
     def labels(self) -> pd.DataFrame:
         """The trials, indexed by ``fault_id``; windows are UTC times, NaT where something did not happen or was not seen."""
-        table = pd.read_csv(verified(self.artifact, "labels.csv"), index_col="fault_id", keep_default_na=False, dtype={"placebo": str})
+        table = pd.read_csv(
+            verified(self.artifact, "labels.csv"), index_col="fault_id", keep_default_na=False, dtype={"placebo": str, "benign": str}
+        )
         for window in WINDOWS:
             table[window] = pd.to_datetime(table[window].replace("", None), utc=True, format="ISO8601")
-        return table.assign(placebo=table["placebo"] == "true", outcome=table["outcome"].replace("", None))
+        benign = table["benign"] == "true" if "benign" in table else False  # a recording from before there were benign changes
+        return table.assign(placebo=table["placebo"] == "true", benign=benign, outcome=table["outcome"].replace("", None))
 
     def load(self) -> pd.DataFrame:
         """Load by second, indexed by UTC time (its start): users, journeys, requests, failures, reasons; planned and achieved."""

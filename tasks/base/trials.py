@@ -11,11 +11,25 @@ from tasks.base.clock import from_iso, iso
 
 
 class Outcome(StrEnum):
-    """What a fault did; a placebo has none."""
+    """What a fault or a benign change did; a placebo has none."""
 
     NOT_INJECTED = "not-injected"
+    """It did not take place: its witness did not move."""
     INJECTED_NO_IMPACT = "injected-no-impact"
     IMPACT = "impact"
+    BENIGN = "benign"
+    """A benign change took place, and no user noticed."""
+    BENIGN_IMPACT = "benign-impact"
+    """A benign change took place, and users noticed."""
+
+    @property
+    def of_benign(self) -> Outcome:
+        """What it is called where a benign change did it."""
+        return {Outcome.INJECTED_NO_IMPACT: Outcome.BENIGN, Outcome.IMPACT: Outcome.BENIGN_IMPACT}.get(self, self)
+
+
+OF_BENIGN = (Outcome.BENIGN, Outcome.BENIGN_IMPACT)
+"""Outcomes of benign changes that took place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One fault or placebo of a recording."""
+    """One fault, benign change or placebo of a recording."""
 
     id: str
     kind: str
@@ -61,6 +75,13 @@ class Trial:
     """The column that had to move, ``service/metric``."""
     note: str = ""
     """Why it is not-injected, retried, masked and the like."""
+    benign: bool = False
+    """A change as it happens every day, really made: no fault, and no quiet time either. False for a placebo of one."""
+
+    @property
+    def fault(self) -> bool:
+        """Whether it is a fault: neither pretended nor benign."""
+        return not (self.placebo or self.benign)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the windows in ISO 8601."""

@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tasks.evaluation.benign import BenignAlarms
 from tasks.evaluation.config import EvaluationConfig
 from tasks.evaluation.detector import detection_limits, evaluate_detector
 from tasks.evaluation.events import delay_quantiles
 from tasks.evaluation.exposure import FalseAlarms, averaged
 from tasks.evaluation.intervals import clopper_pearson
+from tasks.evaluation.load_change import LoadChange
 from tasks.evaluation.ranges import RangeScores
 from tasks.evaluation.result import OK, DetectorResult, RecallBy
 from tasks.evaluation.thresholds import Calibration
@@ -85,7 +87,7 @@ def average(results: Sequence[DetectorResult]) -> DetectorResult:
         masked_events=_mean(results, lambda r: r.masked_events),
         false_alarms=_mean_false_alarms([r.false_alarms for r in results]),
         false_alarms_degraded=_mean_false_alarms([r.false_alarms_degraded for r in results]),
-        load_change_ratio=_mean(results, lambda r: r.load_change_ratio),
+        load_change=LoadChange.averaged([r.load_change for r in results]),
         threshold=first.threshold if len(results) == 1 else None,
         budget_supported=all(r.budget_supported for r in results),
         delay_median_s=delays.median_s,
@@ -102,6 +104,8 @@ def average(results: Sequence[DetectorResult]) -> DetectorResult:
         point_adjusted_f1=_mean(results, lambda r: r.point_adjusted_f1),
         placebo_alarm_ratio=_mean(results, lambda r: r.placebo_alarm_ratio),
         quiet_alarm_ratio=_mean(results, lambda r: r.quiet_alarm_ratio),
+        benign=BenignAlarms.averaged([r.benign for r in results]),
+        false_alarms_benign=_mean_false_alarms([r.false_alarms_benign for r in results]),
         recall_by=by,
         detection_limits=detection_limits(by),
         detections=first.detections if len(results) == 1 else (),

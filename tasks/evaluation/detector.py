@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.evaluation.alarms import Alarm, alarms, in_alarm
+from tasks.evaluation.benign import BenignAlarms
 from tasks.evaluation.config import EvaluationConfig
 from tasks.evaluation.curves import average_precision
-from tasks.evaluation.events import Detection, delay_quantiles, detect, placebo_alarms
-from tasks.evaluation.exposure import false_alarms, ratio
+from tasks.evaluation.events import Detection, change_alarms, delay_quantiles, detect, placebo_alarms
+from tasks.evaluation.exposure import false_alarms
 from tasks.evaluation.intervals import clopper_pearson
+from tasks.evaluation.load_change import LoadChange
 from tasks.evaluation.ranges import harmonic, point_adjusted_f1, range_scores
 from tasks.evaluation.result import OK, DetectionLimit, DetectorResult, RecallBy, failed
 from tasks.evaluation.thresholds import Threshold
@@ -47,7 +49,7 @@ def evaluate_detector(
     if values.shape != truth.time_s.shape:
         raise ValueError(f"scores have shape {values.shape} but the recording has {len(truth.time_s)} rows")
     if not np.isfinite(values).any():
-        return failed(name, family, "no row has a score", impact_events=len(truth.impacts), vus_buffer_s=settings.buffer_s)
+        return without_figures(name, family, "no row has a score", truth, settings)
     raised = alarms(truth.time_s, values, threshold.value, persistence=settings.persistence, close_after=settings.close_after)
     detections = detect(truth, raised)
     placebos = placebo_alarms(truth, raised)
@@ -73,7 +75,7 @@ def evaluate_detector(
         masked_events=sum(d.masked for d in detections),
         false_alarms=false_alarms(truth, raised, block_s=settings.block_length_s),
         false_alarms_degraded=false_alarms(truth, raised, block_s=settings.block_length_s, rows=truth.exposed() & truth.degraded),
-        load_change_ratio=_load_change_ratio(truth, raised, settings.block_length_s),
+        load_change=LoadChange.of(truth, raised, block_s=settings.block_length_s),
         threshold=threshold,
         budget_supported=threshold.budget_supported,
         false_alarm_bound_per_day=threshold.bound_per_day,
@@ -88,12 +90,20 @@ def evaluate_detector(
         point_adjusted_f1=point_adjusted_f1(labels[kept], open_rows[kept]),
         placebo_alarm_ratio=sum(p.alarmed for p in placebos) / len(placebos) if placebos else None,
         quiet_alarm_ratio=_quiet_ratio(truth, open_rows),
+        benign=BenignAlarms.of(change_alarms(truth, raised)),
+        false_alarms_benign=false_alarms(truth, raised, block_s=settings.block_length_s, rows=truth.changing() & ~truth.degraded),
         recall_by=by,
         detection_limits=detection_limits(by),
         detections=detections,
         placebos=placebos,
         unscored_s=float((~np.isfinite(values)).sum() * truth.step_s),
     )
+
+
+def without_figures(name: str, family: str, reason: str, truth: Truth, settings: EvaluationConfig) -> DetectorResult:
+    """The row of a detector that has no result, and *reason*; how many events and changes there were is known all the same."""
+    changes = BenignAlarms.of(change_alarms(truth, ())).changes
+    return failed(name, family, reason, impact_events=len(truth.impacts), vus_buffer_s=settings.buffer_s, benign_changes=changes)
 
 
 def recall_by(detections: Sequence[Detection]) -> tuple[RecallBy, ...]:
@@ -124,14 +134,6 @@ def _alarm_precision(truth: Truth, raised: Sequence[Alarm]) -> float | None:
     right = int((opened & labels).sum())
     counted = right + int((opened & truth.exposed() & ~truth.degraded & ~labels).sum())
     return right / counted if counted else None
-
-
-def _load_change_ratio(truth: Truth, raised: Sequence[Alarm], block_s: float) -> float | None:
-    if truth.load_changing is None:
-        return None
-    exposed = truth.exposed() & ~truth.degraded
-    changing = false_alarms(truth, raised, block_s=block_s, rows=exposed & truth.load_changing)
-    return ratio(changing, false_alarms(truth, raised, block_s=block_s, rows=exposed & ~truth.load_changing))
 
 
 def _quiet_ratio(truth: Truth, open_rows: NDArray[np.bool_]) -> float | None:

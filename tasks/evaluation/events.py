@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.base.trials import Trial
+from tasks.base.trials import Outcome, Trial
 from tasks.evaluation.alarms import Alarm
 from tasks.evaluation.truth import Truth
 
@@ -58,6 +58,24 @@ class PlaceboAlarm:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeAlarm:
+    """Whether an alarm was open while a benign change took place."""
+
+    trial: str
+    kind: str
+    target: str
+    alarmed: bool
+    opened_s: float | None
+    """When the first alarm opened in its span; None: none did, though one may have been open already."""
+    counted: bool
+    """False: users noticed the change, or a fault's span reaches into its own, so that an alarm may be right."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object of the fields."""
+        return asdict(self)
+
+
 def detect(truth: Truth, raised: Sequence[Alarm]) -> tuple[Detection, ...]:
     """One record for each impact event of *truth*, in the order of its trials; *raised* sorted by time."""
     return tuple(_detection(truth, trial, raised) for trial in truth.impacts)
@@ -74,6 +92,23 @@ def placebo_alarms(truth: Truth, raised: Sequence[Alarm]) -> tuple[PlaceboAlarm,
         window = truth.detection_window(trial)
         open_inside = any(alarm.open_s <= window.end_s and alarm.close_s > window.start_s for alarm in raised)
         records.append(PlaceboAlarm(trial.id, trial.kind, trial.target, open_inside))
+    return tuple(records)
+
+
+def change_alarms(truth: Truth, raised: Sequence[Alarm]) -> tuple[ChangeAlarm, ...]:
+    """
+    One record for each benign change that took place: an alarm opens, or is still open, in [requested, back to normal + grace].
+
+    All the time that is not quiet because of the change is looked at, so that no alarm falls between the two. As with placebos an
+    alarm that is open all the time counts.
+    """
+    records, faults = [], truth.fault_spans()
+    for trial in truth.changes:
+        span = truth.change_span(trial)
+        alarmed = any(alarm.open_s <= span.end_s and alarm.close_s > span.start_s for alarm in raised)
+        opened = next((alarm.open_s for alarm in raised if alarm.open_s in span), None)
+        counted = trial.outcome == Outcome.BENIGN and not any(span.overlaps(fault) for fault in faults)
+        records.append(ChangeAlarm(trial.id, trial.kind, trial.target, alarmed, opened, counted))
     return tuple(records)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.evaluation.benign import BenignAlarms
 from tasks.evaluation.events import Detection, PlaceboAlarm
 from tasks.evaluation.exposure import FalseAlarms
+from tasks.evaluation.load_change import LoadChange, public_part
 from tasks.evaluation.ranges import RangeScores
 from tasks.evaluation.thresholds import Threshold
 
@@ -57,8 +59,8 @@ class DetectorResult:
     """On fault-free rows that are not degraded."""
     false_alarms_degraded: FalseAlarms | None
     """On fault-free rows that are degraded."""
-    load_change_ratio: float | None
-    """False alarms a day while the load changes over those while it is steady."""
+    load_change: LoadChange | None
+    """*false_alarms*, parted by what the load did; None: not known."""
     threshold: Threshold | None
     """None for a mean over seeds: each has its own."""
     budget_supported: bool | None
@@ -80,6 +82,10 @@ class DetectorResult:
     """Share of placebo windows in which an alarm is open."""
     quiet_alarm_ratio: float | None
     """Share of fault-free stretches of the same length in which an alarm is open."""
+    benign: BenignAlarms
+    """Benign changes, and those with an alarm."""
+    false_alarms_benign: FalseAlarms | None
+    """On rows in the span of a benign change that are not degraded; no part of *false_alarms*."""
     recall_by: tuple[RecallBy, ...]
     detection_limits: tuple[DetectionLimit, ...]
     detections: tuple[Detection, ...]
@@ -107,6 +113,8 @@ class DetectorResult:
             "auc_pr": self.auc_pr,
             "vus_pr": self.vus_pr,
             "placebo_alarm_ratio": self.placebo_alarm_ratio,
+            **self.benign.public(),
+            **public_part(self.load_change),
             "recall_by": [asdict(row) for row in self.recall_by],
             "status": self.status,
         }
@@ -116,7 +124,7 @@ class DetectorResult:
         return {**asdict(self), **self.public_row()}
 
 
-def failed(name: str, family: str, reason: str, *, impact_events: int, vus_buffer_s: float) -> DetectorResult:
+def failed(name: str, family: str, reason: str, *, impact_events: int, vus_buffer_s: float, benign_changes: int = 0) -> DetectorResult:
     """The row of a detector that failed or ran out of time: it stays in the table, and says why."""
     return DetectorResult(
         name=name,
@@ -131,7 +139,7 @@ def failed(name: str, family: str, reason: str, *, impact_events: int, vus_buffe
         masked_events=None,
         false_alarms=None,
         false_alarms_degraded=None,
-        load_change_ratio=None,
+        load_change=None,
         threshold=None,
         budget_supported=None,
         false_alarm_bound_per_day=None,
@@ -146,6 +154,8 @@ def failed(name: str, family: str, reason: str, *, impact_events: int, vus_buffe
         point_adjusted_f1=None,
         placebo_alarm_ratio=None,
         quiet_alarm_ratio=None,
+        benign=BenignAlarms(benign_changes, None, None, None),
+        false_alarms_benign=None,
         recall_by=(),
         detection_limits=(),
         detections=(),

@@ -13,10 +13,10 @@ from tasks.base.errors import IncompleteError
 from tasks.evaluation.chance import random_row
 from tasks.evaluation.comparison import Pair, compare
 from tasks.evaluation.config import EvaluationConfig
-from tasks.evaluation.detector import evaluate_detector
+from tasks.evaluation.detector import evaluate_detector, without_figures
 from tasks.evaluation.leakage import Leakage
 from tasks.evaluation.power import Power, power
-from tasks.evaluation.result import DetectorResult, failed
+from tasks.evaluation.result import DetectorResult
 from tasks.evaluation.thresholds import Calibration
 from tasks.evaluation.truth import Truth
 
@@ -83,16 +83,12 @@ def evaluate(
 
 def _judged(detector: ScoredDetector, truth: Truth, settings: EvaluationConfig, calibration: Calibration, *, seed: int) -> DetectorResult:
     if detector.failure is not None:
-        return _failed(detector, detector.failure, truth, settings)
+        return without_figures(detector.name, detector.family, detector.failure, truth, settings)
     try:
         if detector.name == RANDOM:
             known, tested = np.isfinite(detector.calibration), np.isfinite(detector.faults)
             return random_row(calibration, truth, settings, scored_in_calibration=known, scored=tested, seed=seed)
         threshold = calibration.threshold(detector.calibration)
     except IncompleteError as error:
-        return _failed(detector, error.message, truth, settings)
+        return without_figures(detector.name, detector.family, error.message, truth, settings)
     return evaluate_detector(detector.name, detector.family, detector.faults, threshold, truth, settings)
-
-
-def _failed(detector: ScoredDetector, reason: str, truth: Truth, settings: EvaluationConfig) -> DetectorResult:
-    return failed(detector.name, detector.family, reason, impact_events=len(truth.impacts), vus_buffer_s=settings.buffer_s)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.base.intervals import Interval, merged
-from tasks.base.trials import Outcome, Trial
+from tasks.base.trials import OF_BENIGN, Outcome, Trial
 from tasks.evaluation.alarms import step_of
 
 
@@ -65,13 +65,18 @@ class Truth:
     def impacts(self) -> tuple[Trial, ...]:
         """The events to detect: faults that users could see, and those with outcomes that were asked for."""
         wanted = {Outcome.IMPACT.value, *self.also_events}
-        acknowledged = (trial for trial in self.trials if trial.windows.acknowledged is not None and not trial.placebo)
+        acknowledged = (trial for trial in self.trials if trial.windows.acknowledged is not None and trial.fault)
         return tuple(trial for trial in acknowledged if trial.outcome in wanted)
 
     @property
     def placebos(self) -> tuple[Trial, ...]:
         """The placebos that were walked to their acknowledgement."""
         return tuple(trial for trial in self.trials if trial.placebo and trial.windows.acknowledged is not None)
+
+    @property
+    def changes(self) -> tuple[Trial, ...]:
+        """The benign changes that took place."""
+        return tuple(trial for trial in self.trials if trial.outcome in OF_BENIGN and trial.windows.acknowledged is not None)
 
     def detection_window(self, trial: Trial) -> Interval:
         """
@@ -92,9 +97,18 @@ class Truth:
         Where a real fault may show, disjoint and sorted: [requested, back to normal + grace]; placebos have none.
 
         A fault that was injected and never seen back to normal reaches to the last row. One that was not injected ends with
-        its revert.
+        its revert, and so does a benign change that did not take place.
         """
-        return merged(self._span(trial) for trial in self.trials if not trial.placebo)
+        changes = self.changes
+        return merged(self._span(trial) for trial in self.trials if not trial.placebo and trial not in changes)
+
+    def change_span(self, trial: Trial) -> Interval:
+        """Where the benign change *trial* may show: [requested, back to normal + grace], to the last row where no return was seen."""
+        return self._span(trial)
+
+    def change_spans(self) -> tuple[Interval, ...]:
+        """Where benign changes that took place may show, disjoint and sorted."""
+        return merged(map(self._span, self.changes))
 
     def within(self, spans: Sequence[Interval]) -> NDArray[np.bool_]:
         """Which rows lie in one of *spans*, shape ``(n_rows,)``."""
@@ -104,8 +118,12 @@ class Truth:
         return inside
 
     def exposed(self) -> NDArray[np.bool_]:
-        """Rows outside every real fault's span, placebo windows included, degraded rows included."""
-        return ~self.within(self.fault_spans())
+        """Quiet time: rows outside every span of a fault or a benign change, placebo windows included, degraded rows included."""
+        return ~self.within((*self.fault_spans(), *self.change_spans()))
+
+    def changing(self) -> NDArray[np.bool_]:
+        """Rows in the span of a benign change and in no fault's, degraded rows included."""
+        return self.within(self.change_spans()) & ~self.within(self.fault_spans())
 
     def labels(self) -> NDArray[np.bool_]:
         """Rows in the detection window of an impact event: the positives of curves and ranges."""

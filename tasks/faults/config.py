@@ -34,7 +34,7 @@ Intensity = Annotated[float, Field(gt=0, le=1)]
 
 
 class TrialEntry(Strict):
-    """One fault to try."""
+    """One fault, or benign change, to try."""
 
     kind: KindName
     """What is done; ``tidegauge faults list`` describes each kind."""

@@ -22,6 +22,8 @@ class Column:
     direction: Direction
     returns: bool = True
     """Whether it comes back after the fault (a count of restarts does not)."""
+    stand_in: bool = False
+    """Whether it speaks only where a recording has none of the kind's other witnesses: it may move by itself."""
 
 
 @dataclass(frozen=True, slots=True)

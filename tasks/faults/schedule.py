@@ -50,7 +50,7 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One fault or placebo of the plan; *start_s* counts from the start of the recording."""
+    """One fault, benign change or placebo of the plan; *start_s* counts from the start of the recording."""
 
     id: str
     kind: str
@@ -61,6 +61,8 @@ class PlannedTrial:
     quiet_s: float
     """Fault-free time after it, at least; it is longer when the app has not calmed down."""
     start_s: float
+    benign: bool = False
+    """Its kind is benign, and it is not pretended."""
 
     @property
     def end_s(self) -> float:
@@ -99,6 +101,7 @@ def plan_trials(config: FaultsConfig, app: AppFacts, settling: Settling, seed: i
                 duration_s=duration_s,
                 quiet_s=round(quiet_s, 3),
                 start_s=start_s,
+                benign=kinds_for(app.provider)[entry.kind].benign and not placebo,
             )
         )
         at_s = start_s + duration_s + quiet_s

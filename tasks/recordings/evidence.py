@@ -43,8 +43,11 @@ class Scene:
     """What can be done where the app runs."""
 
     def evidence(self, trial: Trial) -> Evidence:
-        """What is known of *trial*; columns that the recording does not have are left out."""
-        witnesses = [one for witness in self.kinds[trial.kind].witnesses for one in self._witnesses(witness, trial.target)]
+        """What is known of *trial*; columns that the recording does not have are left out, and stand-ins where it has better."""
+        known = self.kinds[trial.kind].witnesses
+        stand_ins = [one for one in known if isinstance(one, Column) and one.stand_in]
+        proper = [found for one in known if one not in stand_ins for found in self._witnesses(one, trial.target)]
+        witnesses = proper or [found for one in stand_ins for found in self._witnesses(one, trial.target)]
         callers = [
             one
             for caller in self.callers.get(trial.target, ())

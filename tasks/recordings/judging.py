@@ -30,15 +30,16 @@ def judged(scene: Scene, trials: Sequence[Trial], grace_s: float, end_s: float) 
 
 
 def judged_one(scene: Scene, trial: Trial, excluded: Sequence[Interval], grace_s: float, until_s: float = float("inf")) -> Trial:
-    """*trial* as the scene shows it."""
+    """*trial* as the scene shows it; what a benign change did is never called a fault's outcome."""
     verdict = judge(scene.evidence(trial), trial.windows, excluded=excluded, grace_s=grace_s, placebo=trial.placebo, until_s=until_s)
     windows = replace(trial.windows, first_effect=verdict.first_effect, back_to_normal=verdict.back_to_normal)
     note = "; ".join(text for text in (trial.note, verdict.note) if text)
-    return replace(trial, windows=windows, outcome=verdict.outcome, witness=verdict.witness, note=note)
+    outcome = verdict.outcome.of_benign if trial.benign and verdict.outcome is not None else verdict.outcome
+    return replace(trial, windows=windows, outcome=outcome, witness=verdict.witness, note=note)
 
 
 def spans_of(trials: Sequence[Trial], grace_s: float) -> list[Interval]:
-    """[requested, back to normal + grace] of each real fault; where no return was seen, its revert stands for it."""
+    """[requested, back to normal + grace] of each fault and benign change; where no return was seen, its revert stands for it."""
     spans = []
     for trial in trials:
         windows = trial.windows

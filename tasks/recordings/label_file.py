@@ -11,12 +11,12 @@ from pathlib import Path
 from tasks.base.clock import from_iso, iso
 from tasks.base.errors import DocumentError
 from tasks.base.intervals import Interval
-from tasks.base.trials import Outcome, Trial, Windows
-from tasks.recordings.labels import HEADER
+from tasks.base.trials import OF_BENIGN, Outcome, Trial, Windows
+from tasks.recordings.labels import HEADER, WINDOWS
 
 NEEDED = ("kind", "target", "start", "end")
 """The short form; the long form is that of a recording's own ``labels.csv``."""
-OPTIONAL = ("fault_id", "intensity", "placebo", "outcome")
+OPTIONAL = ("fault_id", "intensity", "placebo", "benign", "outcome")
 LIMIT_BYTES = 4 << 20
 ASSUMED = "the label file names no outcome: taken for one that users noticed"
 
@@ -27,7 +27,7 @@ def read_labels(path: Path, span: Interval, shift_s: float = 0.0) -> tuple[Trial
 
     Args:
         path: With the columns ``kind,target,start,end`` (ISO 8601 with a zone, or seconds since 1970) and any of
-            ``fault_id,intensity,placebo,outcome``, or the columns of a recording's ``labels.csv``.
+            ``fault_id,intensity,placebo,benign,outcome``, or the columns of a recording's ``labels.csv``.
         span: What was imported; a fault outside of it is a mistake.
         shift_s: Added to each time: the samples' clock less the clock of the labels.
 
@@ -88,10 +88,13 @@ def _trial(row: Mapping[str, str | None], span: Interval, shift_s: float) -> Tri
         raise ValueError("kind and target must not be empty")
     for name in ("fault_id", "kind", "target"):
         _check_name(name, cells.get(name, ""))
-    placebo = _truth(cells.get("placebo", ""))
+    placebo = _truth("placebo", cells.get("placebo", ""))
     told = cells.get("outcome", "")
     if told and told not in set(Outcome):
         raise ValueError(f"outcome {told!r} is none of {', '.join(Outcome)}{_nearest(told, list(Outcome))}")
+    benign = told in OF_BENIGN or _truth("benign", cells.get("benign", ""))
+    if placebo and benign:
+        raise ValueError("it is a placebo and benign; a placebo changes nothing")
     windows = _windows(cells, shift_s)
     end = windows.requested if windows.reverted is None and told == Outcome.NOT_INJECTED else windows.reverted
     if end is None or end < windows.requested or (end == windows.requested and told != Outcome.NOT_INJECTED):
@@ -106,9 +109,17 @@ def _trial(row: Mapping[str, str | None], span: Interval, shift_s: float) -> Tri
         placebo=placebo,
         duration_s=round(end - windows.requested, 3),
         windows=windows,
-        outcome=None if placebo else Outcome(told or Outcome.IMPACT),
-        note="" if told or placebo else ASSUMED,
+        outcome=None if placebo else _outcome(told, benign),
+        note="" if told or placebo or benign else ASSUMED,
+        benign=benign,
     )
+
+
+def _outcome(told: str, benign: bool) -> Outcome:
+    """What was *told*; else a fault is taken for one that users noticed, a benign change for one that they did not."""
+    if benign:
+        return Outcome(told or Outcome.BENIGN).of_benign
+    return Outcome(told or Outcome.IMPACT)
 
 
 def _compact(moment_s: float) -> str:
@@ -128,7 +139,7 @@ def _windows(cells: Mapping[str, str], shift_s: float) -> Windows:
     if "start" in cells:
         start, end = (_moment(cells[name]) + shift_s for name in ("start", "end"))
         return Windows(start, start, None, end, end, end)
-    times = {name: _moment(cells[name]) + shift_s if cells.get(name) else None for name in HEADER[6:]}
+    times = {name: _moment(cells[name]) + shift_s if cells.get(name) else None for name in WINDOWS}
     requested = times["requested"]
     if requested is None:
         raise ValueError("it has no time at which it was requested")
@@ -148,12 +159,12 @@ def _moment(text: str) -> float:
     return moment_s
 
 
-def _truth(text: str) -> bool:
+def _truth(column: str, text: str) -> bool:
     if text.lower() in ("", "false", "0", "no"):
         return False
     if text.lower() in ("true", "1", "yes"):
         return True
-    raise ValueError(f"placebo {text!r} is neither true nor false")
+    raise ValueError(f"{column} {text!r} is neither true nor false")
 
 
 def _number(text: str) -> float:

@@ -11,7 +11,7 @@ from tasks.base.files import write_atomically, write_json
 from tasks.base.trials import Trial
 
 WINDOWS = ("requested", "acknowledged", "first_effect", "revert_requested", "reverted", "back_to_normal")
-HEADER = ("fault_id", "kind", "target", "intensity", "placebo", "outcome", *WINDOWS)
+HEADER = ("fault_id", "kind", "target", "intensity", "placebo", "benign", "outcome", *WINDOWS)
 
 
 def labels_csv(trials: Sequence[Trial]) -> str:
@@ -28,6 +28,7 @@ def labels_csv(trials: Sequence[Trial]) -> str:
                 trial.target,
                 f"{trial.intensity:g}",
                 str(trial.placebo).lower(),
+                str(trial.benign).lower(),
                 trial.outcome or "",
                 *(windows[name] or "" for name in WINDOWS),
             ]

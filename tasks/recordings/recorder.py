@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from tasks.base.trials import Trial
 from tasks.cluster.config import LocalCluster
 from tasks.faults.catalogue import kinds_for
 from tasks.faults.kind import FaultKind
+from tasks.faults.witness import REFERENCE_ROWS
 from tasks.features.config import FeaturesConfig
 from tasks.load.status import Load
 from tasks.recordings import finish
@@ -29,7 +30,7 @@ from tasks.recordings.judging import grace_of, judged
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.labels import write_labels
 from tasks.recordings.length import measured_s
-from tasks.recordings.live import LiveWindow
+from tasks.recordings.live import LiveWindow, remembered
 from tasks.recordings.machine import clocks, machine, versions
 from tasks.recordings.place import Deployed, place_of
 from tasks.recordings.planning import planned_trials
@@ -224,11 +225,12 @@ class Recorder:
         live = LiveWindow(self.folder, features)
         callers = callers_of(app.edges)
 
-        def scene() -> Scene | None:
-            newest = live.refresh()
+        def scene(busy: Sequence[Interval], requested_s: float) -> Scene | None:
+            need_s, lead_s = 2 * REFERENCE_ROWS * features.grid_s, features.rate_window_s + features.grid_s
+            newest = live.refresh(remembered(busy, requested_s, need_s=need_s, lead_s=lead_s))
             if newest is None:
                 return None
-            begin = max(self._start_wall_s or newest, newest - live.keep_s)
+            begin = max(self._start_wall_s or newest, live.oldest_s or newest)
             return Scene(live.matrix(start_s=begin, end_s=newest), live.series(), live.window, callers, kinds=self._kinds)
 
         telemetry = self.settings.telemetry

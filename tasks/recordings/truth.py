@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.base.trials import Trial, Windows
+from tasks.faults.catalogue import kinds_for
 from tasks.faults.journal import Journal, JournalEntry
 
 
@@ -27,4 +28,6 @@ def _trial(entry: JournalEntry) -> Trial:
         reverted=entry.wall_s("reverted"),
     )
     note = "the recording was stopped before it was over"
-    return Trial(entry.id, entry.kind, entry.target, entry.intensity, entry.placebo, entry.duration_s, windows, note=note)
+    named = (entry.id, entry.kind, entry.target, entry.intensity, entry.placebo, entry.duration_s)
+    kind = kinds_for("local" if entry.place == "processes" else "kubernetes").get(entry.kind)
+    return Trial(*named, windows, note=note, benign=kind is not None and kind.benign and not entry.placebo)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tasks.base.clock import Clock
 from tasks.base.errors import PreflightError
+from tasks.base.intervals import Interval
 from tasks.base.progress import Progress, Report
 from tasks.base.trials import Outcome, Trial, Windows
 from tasks.faults.injecting import FaultInjector
@@ -25,8 +26,8 @@ class Trying:
 
     injector: FaultInjector
     clock: Clock
-    scene: Callable[[], Scene | None]
-    """The last minutes as they are on disk now; None before there is anything."""
+    scene: Callable[[Sequence[Interval], float], Scene | None]
+    """What is on disk now, with all that judges a fault of that moment after faults in those spans; None before there is anything."""
     keep: Callable[[], None]
     """Looks after collector and load; called all the time."""
     report: Report
@@ -84,7 +85,8 @@ class Trying:
         )
         requested = self.clock.wall_s()
         self.begun.append(plan.id)
-        trial = Trial(plan.id, plan.kind, plan.target, plan.intensity, plan.placebo, plan.duration_s, Windows(requested))
+        named = (plan.id, plan.kind, plan.target, plan.intensity, plan.placebo, plan.duration_s)
+        trial = Trial(*named, Windows(requested), benign=plan.benign)
         try:
             fault = self.injector.inject(request)
         except PreflightError as error:
@@ -120,8 +122,9 @@ class Trying:
         self.hold(quiet_until_s, f"quiet after {plan.id}", plan)
         limit_s = self.clock.monotonic_s() + self.settle_limit_s
         while True:
-            scene = self.scene()
-            seen = trial if scene is None else judged_one(scene, trial, spans_of(self.done, self.grace_s), self.grace_s)
+            busy = spans_of(self.done, self.grace_s)
+            scene = self.scene(busy, trial.windows.requested)
+            seen = trial if scene is None else judged_one(scene, trial, busy, self.grace_s)
             calm = scene is not None and self._calm(scene, seen)
             if calm or trial.windows.acknowledged is None:
                 return replace(seen, note=trial.note)

@@ -27,6 +27,7 @@ TRIALS = st.builds(
     outcome=st.none() | st.sampled_from(Outcome),
     witness=st.none() | st.text(max_size=20),
     note=st.text(max_size=20),
+    benign=st.booleans(),
 )
 
 
@@ -48,3 +49,22 @@ def test_the_windows_are_the_columns_of_the_labels(trial):
         "back_to_normal",
     ]
     assert all(text is None or text.endswith("Z") for text in trial.to_json()["windows"].values())
+
+
+@given(TRIALS)
+def test_a_trial_of_an_earlier_version_is_no_benign_change(trial):
+    """What was written before there were any says nothing of it."""
+    earlier = {name: value for name, value in trial.to_json().items() if name != "benign"}
+
+    assert not Trial.from_json(earlier).benign
+
+
+def test_a_benign_change_has_no_outcome_of_a_fault():
+    """Each thing that may happen has a name of its own; what did not happen is void for both."""
+    assert [outcome.of_benign for outcome in Outcome] == [
+        Outcome.NOT_INJECTED,
+        Outcome.BENIGN,
+        Outcome.BENIGN_IMPACT,
+        Outcome.BENIGN,
+        Outcome.BENIGN_IMPACT,
+    ]

@@ -42,6 +42,11 @@ KEYS = {
     "auc_pr",
     "vus_pr",
     "placebo_alarm_ratio",
+    "benign_changes",
+    "benign_changes_alarmed",
+    "benign_alarm_ratio",
+    "benign_alarm_ratio_low",
+    "benign_alarm_ratio_high",
     "recall_by",
     "status",
 }

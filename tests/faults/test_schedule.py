@@ -125,3 +125,18 @@ def test_a_wrong_section_is_refused(wrong: dict[str, object]):
     """Each mistake is an error of the document."""
     with pytest.raises(ValueError, match="FaultsConfig"):
         config(**wrong)
+
+
+def test_the_plan_says_which_trials_are_benign():
+    """In a cluster a rollout is; its placebo is a placebo, and a fault stays one."""
+    trials = (
+        {"kind": "rollout", "target": "catalogue"},
+        {"kind": "scale_out_in", "target": "payment"},
+        {"kind": "latency", "target": "orders"},
+    )
+    planned = plan_trials(config(trials=trials, placebos=3), replace(APP, provider="kubernetes"), SETTLING, 1)
+
+    assert {trial.kind for trial in planned if trial.benign} == {"rollout", "scale_out_in"}
+    assert {trial.kind for trial in planned if trial.placebo} == {"rollout", "scale_out_in", "latency"}
+    assert not any(trial.benign and (trial.placebo or trial.kind == "latency") for trial in planned)
+    assert not any(trial.benign for trial in plan_trials(config(), APP, SETTLING, 1))

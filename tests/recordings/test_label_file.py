@@ -63,12 +63,51 @@ def test_the_short_form_with_all_that_may_be_known(tmp_path):
     assert {one.note for one in found} == {""}
 
 
+@pytest.mark.parametrize(
+    ("benign", "outcome", "placebo", "expected"),
+    [
+        ("true", "", "", (True, Outcome.BENIGN)),
+        ("", "benign", "", (True, Outcome.BENIGN)),
+        ("", "benign-impact", "no", (True, Outcome.BENIGN_IMPACT)),
+        ("yes", "impact", "", (True, Outcome.BENIGN_IMPACT)),
+        ("yes", "injected-no-impact", "", (True, Outcome.BENIGN)),
+        ("1", "not-injected", "", (True, Outcome.NOT_INJECTED)),
+        ("no", "", "", (False, Outcome.IMPACT)),
+        ("", "", "yes", (False, None)),
+        ("maybe", "", "", "F:2: benign 'maybe' is neither true nor false"),
+        ("true", "", "true", "F:2: it is a placebo and benign; a placebo changes nothing"),
+        ("", "benign", "true", "F:2: it is a placebo and benign; a placebo changes nothing"),
+    ],
+)
+def test_a_benign_change_is_never_called_a_fault(tmp_path, benign, outcome, placebo, expected):
+    """By its column or by its outcome; without an outcome it is taken for one that no user noticed, and nothing is assumed of a fault."""
+    text = f"kind,target,start,end,benign,outcome,placebo\nrollout,carts,{T0 + 1},{T0 + 2},{benign},{outcome},{placebo}\n"
+    if isinstance(expected, str):
+        assert mistakes(tmp_path, text) == [expected]
+        return
+    (found,) = read(tmp_path, text)
+
+    assert (found.benign, found.outcome) == expected
+    assert (found.note == ASSUMED) == (expected == (False, Outcome.IMPACT))
+
+
+def test_labels_from_before_there_were_benign_changes_are_read(tmp_path):
+    """The long form of an earlier recording has no such column: every trial is a fault or a placebo."""
+    header = "fault_id,kind,target,intensity,placebo,outcome,requested,acknowledged,first_effect,revert_requested,reverted,back_to_normal"
+    row = f"t001,crash,orders,1,false,impact,{iso(T0 + 1)},{iso(T0 + 1)},,{iso(T0 + 9)},{iso(T0 + 9)},{iso(T0 + 12)}"
+    (found,) = read(tmp_path, f"{header}\n{row}\n")
+
+    assert (found.benign, found.fault, found.outcome) == (False, True, Outcome.IMPACT)
+
+
 @st.composite
 def trials(draw):
     """Trials as a recording has them, at times of whole milliseconds within the span."""
     found = []
     for number in range(draw(st.integers(0, 6))):
-        placebo, outcome = draw(st.booleans()), draw(st.sampled_from(Outcome))
+        placebo, benign = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+        outcome = draw(st.sampled_from([Outcome.NOT_INJECTED, Outcome.INJECTED_NO_IMPACT, Outcome.IMPACT]))
+        outcome = outcome.of_benign if benign else outcome
         times = sorted(draw(st.lists(st.integers(0, 3_600_000), min_size=6, max_size=6, unique=True)))
         names = ("requested", "acknowledged", "first_effect", "revert_requested", "reverted", "back_to_normal")
         moments = {name: round(T0 + time / 1000, 3) for name, time in zip(names, times, strict=True)}
@@ -89,6 +128,7 @@ def trials(draw):
                 round(length, 3),
                 windows,
                 None if placebo else outcome,
+                benign=benign,
             )
         )
     return found
@@ -222,13 +262,13 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path):
         "8: intensity '-1' is not a number from 0 on",
         "9: intensity 'nan' is not a number from 0 on",
         "10: placebo 'perhaps' is neither true nor false",
-        "11: outcome 'impakt' is none of not-injected, injected-no-impact, impact; did you mean impact?",
+        "11: outcome 'impakt' is none of not-injected, injected-no-impact, impact, benign, benign-impact; did you mean impact?",
         "12: another fault is called a",
         "13: it has more cells than the header",
         "14: '' is no time: write 2026-11-24T12:00:00Z, or seconds since 1970",
         "15: its end is not after its start",
     ]
-    assert refused.value.next_step == "columns: kind,target,start,end and, if known, fault_id,intensity,placebo,outcome"
+    assert refused.value.next_step == "columns: kind,target,start,end and, if known, fault_id,intensity,placebo,benign,outcome"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_after_a_fault_that_is_not_seen_back_to_normal_nothing_is_tried(shop):
     clock = SystemClock()
     plan = [PlannedTrial(f"t{n:03d}", "pause", "orders", 1.0, False, 0.4, 0.2, 0.5 + n) for n in (1, 2, 3)]
     trying = Trying(
-        LocalInjector(shop, clock), clock, lambda: None, lambda: None, lambda _: None, grace_s=1.0, lag_s=1.0, settle_limit_s=0.3
+        LocalInjector(shop, clock), clock, lambda _, __: None, lambda: None, lambda _: None, grace_s=1.0, lag_s=1.0, settle_limit_s=0.3
     )
 
     trying.walk(plan, clock.monotonic_s(), retry=True)

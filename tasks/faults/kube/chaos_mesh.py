@@ -76,7 +76,7 @@ def rendered(kind: str, aim: ClusterAim, labels: Mapping[str, str]) -> dict[str,
     """The object for *kind*; *labels* are the fault's own."""
     name, spec = SPECS[kind][1](aim)
     found = aim.found
-    selected = dict(((found.deployment or {}).get("spec", {}).get("selector") or {}).get("matchLabels") or {})
+    selected = dict(((found.workload or {}).get("spec", {}).get("selector") or {}).get("matchLabels") or {})
     selector = {"namespaces": [found.namespace], "labelSelectors": selected}
     lasting = {} if spec.get("action") == "pod-kill" else {"duration": f"{max(1, round(aim.duration_s))}s"}
     containers = {"containerNames": [str(found.container(found.pods[0])["name"])]} if name == "StressChaos" else {}

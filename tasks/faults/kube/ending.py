@@ -131,7 +131,7 @@ class Ending:
         while True:
             try:
                 found = look(self.api, self.plan.namespace, self.plan.target)
-                if found.ready or found.deployment is None:  # what is gone serves no more, and not because of the fault
+                if found.ready or found.workload is None:  # what is gone serves no more, and not because of the fault
                     return []
                 why = f"{found.ref} does not serve as before: {sum(map(pod_ready, found.pods))} of {found.replicas} pods are ready"
             except TidegaugeError as error:

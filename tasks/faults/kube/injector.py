@@ -174,6 +174,17 @@ def revert_all(api: ClusterApi, state_dir: Path, clock: Clock | None = None) -> 
     return ended
 
 
+def gone_all(state_dir: Path, what: str, clock: Clock | None = None) -> tuple[JournalEntry, ...]:
+    """Close every open fault of a deployment whose cluster is known to be gone, as *what* says; those that were open."""
+    clock, journal = clock or SystemClock(), Journal(state_dir)
+    found = [entry for entry in journal.read().entries.values() if entry.open]
+    for entry in found:
+        journal.append(entry.id, "revert_requested", clock, by="nobody", why=f"{what} is gone")
+        journal.append(entry.id, "reverted", clock)
+        journal.append(entry.id, "verified", clock, gone=[what])
+    return tuple(journal.entry(entry.id) or entry for entry in found)
+
+
 def _ended(api: ClusterApi, journal: Journal, entry: JournalEntry, clock: Clock) -> JournalEntry:
     """End one fault of an earlier process; the entry as it is then."""
     if entry.place == "processes":
@@ -184,6 +195,7 @@ def _ended(api: ClusterApi, journal: Journal, entry: JournalEntry, clock: Clock)
         journal.append(entry.id, "unverified", clock, left=[error.message])
         return journal.entry(entry.id) or entry
     if plan.server != api.server:
-        journal.append(entry.id, "unverified", clock, left=[f"it is in another cluster, at {plan.server}"])
+        left = f"it is in another cluster, at {plan.server}; if that is gone for good, remove {journal.folder}"
+        journal.append(entry.id, "unverified", clock, left=[left])
         return journal.entry(entry.id) or entry
     return Ending(api, journal, plan, clock).end("those who began it were gone")

@@ -79,7 +79,7 @@ def no_problems(found: Found) -> list[str]:  # noqa: ARG001 -- every kind has th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterKind(FaultKind):
-    """A kind that is done to a Deployment's pods."""
+    """A kind that is done to the pods of a Deployment or StatefulSet."""
 
     plan: Callable[[ClusterAim], Moves]
     """

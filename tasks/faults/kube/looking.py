@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.faults.kube.api import ClusterApi
-from tasks.faults.kube.target import Found, Object, Target, living, name_of
+from tasks.faults.kube.target import KINDS, Found, Object, Target, living, name_of
 from tasks.kube.errors import KubeError
 from tasks.kube.labels import selects
 from tasks.kube.refs import ObjectRef
@@ -11,27 +11,32 @@ from tasks.kube.refs import ObjectRef
 
 def look(api: ClusterApi, namespace: str, target: Target) -> Found:
     """
-    The target as it stands now; its Deployment is None where there is none.
+    The target as it stands now; its workload is None where there is none.
 
     Raises:
         KubeError: The API server says no, or does not answer.
     """
-    deployment = api.find(ObjectRef("apps/v1", "Deployment", namespace, target.name))
-    if deployment is None:
+    workload = _workload(api, namespace, target.name)
+    if workload is None:
         return Found(target, namespace, None)
-    labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
+    labels = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
     if not labels:
-        return Found(target, namespace, deployment)
+        return Found(target, namespace, workload)
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     pods = sorted(filter(living, api.items(f"/api/v1/namespaces/{namespace}/pods", labels=selector)), key=name_of)
-    carried = deployment["spec"]["template"]["metadata"].get("labels") or {}
+    carried = workload["spec"]["template"]["metadata"].get("labels") or {}
     services = [one for one in api.items(f"/api/v1/namespaces/{namespace}/services") if selects(one["spec"].get("selector"), carried)]
-    return Found(target, namespace, deployment, tuple(pods), tuple(sorted(services, key=name_of)))
+    return Found(target, namespace, workload, tuple(pods), tuple(sorted(services, key=name_of)))
+
+
+def _workload(api: ClusterApi, namespace: str, name: str) -> Object | None:
+    """Of that name, of the first kind that there is; who has Deployments alone needs no right to look for others."""
+    return next(filter(None, (api.find(ObjectRef("apps/v1", kind, namespace, name)) for kind in KINDS)), None)
 
 
 def watched(found: Found, *, pods: bool) -> tuple[Object, ...]:
-    """Everything whose state before a fault is kept: Deployment, Services and, where they live on, the pods."""
-    every = [found.deployment, *found.services, *(found.pods if pods else ())]
+    """Everything whose state before a fault is kept: workload, Services and, where they live on, the pods."""
+    every = [found.workload, *found.services, *(found.pods if pods else ())]
     return tuple(one for one in every if one is not None)
 
 

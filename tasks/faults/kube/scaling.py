@@ -7,6 +7,22 @@ from tasks.faults.kube.steps import Patch
 from tasks.faults.kube.target import Found, pod_ready
 
 
+def loses_claims(found: Found) -> list[str]:
+    """A StatefulSet may be told to throw its volumes away when it is scaled in: nobody gives them back."""
+    spec = (found.workload or {}).get("spec", {})
+    policy = (spec.get("persistentVolumeClaimRetentionPolicy") or {}).get("whenScaled")
+    if policy == "Delete" and spec.get("volumeClaimTemplates"):
+        return [f"{found.target.name} deletes its volumes when it is scaled in (whenScaled: Delete): its data would be lost"]
+    return []
+
+
+def leaves_claims(found: Found) -> list[str]:
+    """A further pod of a StatefulSet with volumes makes a claim that outlives it."""
+    if (found.workload or {}).get("spec", {}).get("volumeClaimTemplates"):
+        return [f"each pod of {found.target.name} has a volume of its own: that of a further one would be left behind"]
+    return []
+
+
 def share(replicas: int, intensity: float) -> int:
     """*intensity* of the pods, at least one."""
     return max(1, round(intensity * replicas))

@@ -14,15 +14,22 @@ from tasks.faults.kube.amounts import amount
 from tasks.kube.refs import ObjectRef
 
 Object = Mapping[str, Any]
+KINDS = ("Deployment", "StatefulSet")
+"""What a target can be, in the order in which it is looked for; a DaemonSet is not: it is its node's, and has no number of pods."""
+COUNTS = {
+    "Deployment": ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"),
+    "StatefulSet": ("replicas", "updatedReplicas", "readyReplicas"),
+}
+"""What of the status is the wanted number when nothing is left to be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A service as the experiment declares it: the Deployment of the same name."""
+    """A service as the experiment declares it: the Deployment or StatefulSet of the same name."""
 
     name: str
-    replicas: int = 1
-    """How many pods it has: a fault never touches more."""
+    replicas: int | None = 1
+    """How many pods it has: a fault never touches more. None: as many as its workload asks for."""
     entry: bool = False
     """Whether users come in through it; such a service is never a target."""
     container: str | None = None
@@ -37,26 +44,32 @@ class Found:
 
     target: Target
     namespace: str
-    deployment: Object | None
+    workload: Object | None
+    """The Deployment or StatefulSet; None: there is none."""
     pods: tuple[Object, ...] = ()
-    """The living pods that the Deployment's selector matches, by name."""
+    """The living pods that its selector matches, by name."""
     services: tuple[Object, ...] = ()
     """The Services that lead to those pods."""
 
     @property
     def ref(self) -> ObjectRef:
-        """The Deployment."""
-        return ObjectRef("apps/v1", "Deployment", self.namespace, self.target.name)
+        """The workload; where there is none, the Deployment that it would be."""
+        return ObjectRef("apps/v1", KINDS[0] if self.workload is None else kind_of(self.workload), self.namespace, self.target.name)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it is a StatefulSet."""
+        return self.workload is not None and kind_of(self.workload) == "StatefulSet"
 
     @property
     def replicas(self) -> int:
-        """Pods that the Deployment asks for."""
-        return int((self.deployment or {}).get("spec", {}).get("replicas", 1))
+        """Pods that the workload asks for."""
+        return int((self.workload or {}).get("spec", {}).get("replicas", 1))
 
     @property
     def ready(self) -> bool:
-        """Whether the Deployment is at rest: every pod is of its latest form, serves, and has the limits that it should."""
-        if self.deployment is None or not at_rest(self.deployment) or len(self.pods) != self.replicas:
+        """Whether the workload is at rest: every pod is of its latest form, serves, and has the limits that it should."""
+        if self.workload is None or not at_rest(self.workload) or len(self.pods) != self.replicas:
             return False
         return all(pod_ready(pod) and in_force(self, pod) == limit_of(self.container(pod), "cpu") for pod in self.pods)
 
@@ -73,6 +86,11 @@ class Found:
             if wanted is None or one["name"] == wanted:
                 return one
         raise ValueError(f"pod {name_of(pod)} has no container {wanted!r}, only {', '.join(one['name'] for one in every)}")
+
+
+def kind_of(found: Object) -> str:
+    """The object's kind."""
+    return str(found["kind"])
 
 
 def name_of(found: Object) -> str:
@@ -101,20 +119,20 @@ def pod_ready(pod: Object) -> bool:
     return living(pod) and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def at_rest(deployment: Object) -> bool:
-    """Whether what the Deployment asks for is what there is."""
-    wanted, status = int(deployment["spec"].get("replicas", 1)), deployment.get("status", {})
-    seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))
-    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    return seen and all(int(status.get(name, 0)) == wanted for name in counts)
+def at_rest(workload: Object) -> bool:
+    """Whether what the workload asks for is what there is."""
+    wanted, status = int(workload["spec"].get("replicas", 1)), workload.get("status", {})
+    seen = int(status.get("observedGeneration", 0)) >= int(workload["metadata"].get("generation", 0))
+    return seen and all(int(status.get(name, 0)) == wanted for name in COUNTS[kind_of(workload)])
 
 
-def owned(pod: Object, deployment: Object) -> bool:
-    """Whether the pod belongs to the Deployment, by the ReplicaSet that controls it."""
+def owned(pod: Object, workload: Object) -> bool:
+    """Whether the pod belongs to the workload: to the StatefulSet itself, to a Deployment by the ReplicaSet that controls it."""
     form = (pod["metadata"].get("labels") or {}).get("pod-template-hash")
     owners = pod["metadata"].get("ownerReferences") or ()
-    wanted = f"{name_of(deployment)}-{form}"
-    return any(one.get("controller") and one["kind"] == "ReplicaSet" and one["name"] == wanted for one in owners)
+    name = name_of(workload)
+    wanted = ("StatefulSet", name) if kind_of(workload) == "StatefulSet" else ("ReplicaSet", f"{name}-{form}")
+    return any(one.get("controller") and (one["kind"], one["name"]) == wanted for one in owners)
 
 
 def running_id(pod: Object, container: str) -> str | None:
@@ -142,19 +160,20 @@ def in_force(found: Found, pod: Object) -> float | None:
 
 def target_problems(found: Found) -> list[str]:
     """Every reason not to touch *found*, as sentences; empty when it is exactly what was declared, and at rest."""
-    target, deployment = found.target, found.deployment
+    target, workload = found.target, found.workload
     if target.entry:
         return [f"{target.name} is the entry service; faults never hit it"]
-    if deployment is None:
-        return [f"there is no Deployment {target.name} in {found.namespace}"]
-    if not (deployment["spec"].get("selector") or {}).get("matchLabels"):
-        return [f"the Deployment {target.name} does not select its pods by labels"]
-    strangers = [name_of(pod) for pod in found.pods if not owned(pod, deployment)]
+    if workload is None:
+        return [f"there is no {' or '.join(KINDS)} {target.name} in {found.namespace}"]
+    if not (workload["spec"].get("selector") or {}).get("matchLabels"):
+        return [f"the {kind_of(workload)} {target.name} does not select its pods by labels"]
+    strangers = [name_of(pod) for pod in found.pods if not owned(pod, workload)]
+    wanted = found.replicas if target.replicas is None else target.replicas
     problems = [f"pod {name} matches the selector of {target.name} and is not its" for name in strangers]
     if not found.pods:
         problems.append(f"the selector of {target.name} matches no pod: nothing would be hit")
-    elif len(found.pods) != target.replicas or found.replicas != target.replicas:
-        counts = f"{found.replicas} asked for, {len(found.pods)} found, {target.replicas} declared"
+    elif len(found.pods) != wanted or found.replicas != wanted:
+        counts = f"{found.replicas} asked for, {len(found.pods)} found, {wanted} declared"
         problems.append(f"the number of pods of {target.name} is not the declared one: {counts}")
     problems += _container_problems(found)
     if not problems and not found.ready:

@@ -117,7 +117,7 @@ REFUSALS = {
     "intensity": ({}, {"intensity": 1.5}, "intensity must be above 0"),
     "a local kind": ({}, {"kind": "crash"}, "no fault kind 'crash'"),
     "no node pods allowed": ({"node_image": None}, {"kind": "latency"}, r"not allowed \(cluster.node_helper\)"),
-    "not deployed": ({"targets": {"ghost": Target("ghost")}}, {"target": "ghost"}, "no Deployment ghost in shop"),
+    "not deployed": ({"targets": {"ghost": Target("ghost")}}, {"target": "ghost"}, "no Deployment or StatefulSet ghost in shop"),
     "too few declared": ({"targets": {"carts": Target("carts", 2)}}, {}, "1 asked for, 1 found, 2 declared"),
     "no such container": ({"targets": {"carts": Target("carts", container="x")}}, {}, "has no container 'x', only carts"),
 }

@@ -110,7 +110,7 @@ class Guarding:
     def __init__(self, town: Town, tmp_path: Path, *, seconds: float = 0.3, arming_s: float = 5.0) -> None:
         moves = KINDS["service_outage"].plan(town.aim())
         steps = tuple((step, town.kube.path_of(step.ref)) for step in moves.reverts)
-        found = town.found().deployment
+        found = town.found().workload
         assert found is not None
         town.api.put({**found, "spec": {**found["spec"], "replicas": 0}})  # nobody serves, and nobody of ours is there any more
         self.town, plan = town, GuardPlan("r1", "t001", NAMESPACE, "x", steps, seconds, arming_s)

@@ -246,7 +246,7 @@ def test_ports_of_services_are_looked_up_by_name(town: Town):
     other = {"spec": {"selector": {"app": "carts"}, "ports": [{"port": 9090}, {"port": 81, "targetPort": "nobody"}]}}
 
     assert service_ports(found) == (8080,)
-    assert service_ports(type(found)(found.target, found.namespace, found.deployment, found.pods, (service, other))) == (8080, 9090)
+    assert service_ports(type(found)(found.target, found.namespace, found.workload, found.pods, (service, other))) == (8080, 9090)
 
 
 def test_what_containers_say_is_read_or_refused():

@@ -1,7 +1,7 @@
 """
 A namespace on the fake API server in which things happen as on a real cluster.
 
-Deployments get pods, Jobs run their guards, pods on nodes say what they do. It knows nothing of faults but the words that our
+Deployments and StatefulSets get pods, Jobs run their guards, pods on nodes say what they do. It knows nothing of faults but the words that our
 programs say.
 """
 
@@ -22,7 +22,7 @@ from tasks.faults.kube.inner import MARK
 from tasks.faults.kube.kind import ClusterAim, NodeAccess
 from tasks.faults.kube.looking import look
 from tasks.faults.kube.naming import fault_labels
-from tasks.faults.kube.target import Found, Target
+from tasks.faults.kube.target import KINDS, Found, Target
 from tasks.faults.preflight import FaultRequest
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
@@ -33,6 +33,8 @@ from tests.kube.programs import Ended, Started
 
 NAMESPACE = "shop"
 RUN = "r1"
+FORMS = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}
+"""The label by which pods of a rollout are known."""
 MADE = ("Pod", "Job", "ServiceAccount", "Role", "RoleBinding")
 LOOKED = "processors 2\nused_kib 40960\nlargest_kib 30720\nfree_kib 8388608\ndead 0\n"
 
@@ -52,6 +54,14 @@ def deployment(name: str, replicas: int = 1, **container: Any) -> dict[str, Any]
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "strategy": strategy, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+
+
+def stateful(name: str, replicas: int = 1, **spec: Any) -> dict[str, Any]:
+    """The same as a StatefulSet; *spec* is added to its own."""
+    made = deployment(name, replicas)
+    own = {key: value for key, value in made["spec"].items() if key != "strategy"}
+    update = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    return {**made, "kind": "StatefulSet", "spec": {**own, "serviceName": name, "updateStrategy": update, **spec}}
 
 
 def service(name: str) -> dict[str, Any]:
@@ -119,8 +129,9 @@ class Town:
 
         self.api.objects.delete = deleted  # type: ignore[method-assign]
         if self.resizes:
-            names = [(one.plural, one.kind) for one in self.api.kinds if one.api_version == "v1"]
-            resources = [{"name": name, "kind": kind, "namespaced": True} for name, kind in [*names, ("pods/resize", "Pod")]]
+            names = [(one.plural, one.kind, one.namespaced) for one in self.api.kinds if one.api_version == "v1"]
+            every = [*names, ("pods/resize", "Pod", True)]
+            resources = [{"name": name, "kind": kind, "namespaced": inside} for name, kind, inside in every]
             self.api.texts["/api/v1"] = json.dumps({"kind": "APIResourceList", "resources": resources})
         for name, target in self.targets.items():
             self.api.put(deployment(name, target.replicas))
@@ -131,7 +142,7 @@ class Town:
 
     def changed(self, item: dict[str, Any]) -> None:
         """What follows when an object was made or changed."""
-        if item["kind"] == "Deployment":
+        if item["kind"] in KINDS:
             self._pods_of(item) if without_empty(item) == item else self.api.put(without_empty(item))
         elif item["kind"] == "Job":
             self._guard_of(item)
@@ -143,31 +154,39 @@ class Town:
     def gone(self, item: dict[str, Any]) -> None:
         """What follows when one was removed."""
         owner = (item["metadata"].get("labels") or {}).get("app") if item["kind"] == "Pod" else None
-        found = owner and self.api.object("Deployment", owner, NAMESPACE)
-        if found:
-            self._pods_of(found)
+        for kind in KINDS:
+            if owner and (found := self.api.object(kind, owner, NAMESPACE)):
+                self._pods_of(found)
 
     def _pods_of(self, item: dict[str, Any]) -> None:
-        name, template = item["metadata"]["name"], item["spec"]["template"]
+        kind, name, template = item["kind"], item["metadata"]["name"], item["spec"]["template"]
         form = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
         pods = [pod for pod in self.api.all("Pod", NAMESPACE) if (pod["metadata"].get("labels") or {}).get("app") == name]
-        kept = [pod for pod in pods if pod["metadata"]["labels"].get("pod-template-hash") == form]
+        kept = [pod for pod in pods if pod["metadata"]["labels"].get(FORMS[kind]) == form]
         for pod in [*(pod for pod in pods if pod not in kept), *kept[item["spec"]["replicas"] :]]:
             self.api.remove("Pod", pod["metadata"]["name"], NAMESPACE)
         for _ in range(item["spec"]["replicas"] - len(kept)):
-            self._new_pod(name, form, template)
+            self._new_pod(kind, name, form, template)
         there = [pod for pod in self.api.all("Pod", NAMESPACE) if (pod["metadata"].get("labels") or {}).get("app") == name]
         serve = sum(pod["status"]["conditions"][0]["status"] == "True" for pod in there)
         counts = {"replicas": len(there), "updatedReplicas": len(there), "readyReplicas": serve, "availableReplicas": serve}
-        latest = self.api.object("Deployment", name, NAMESPACE) or item
+        latest = self.api.object(kind, name, NAMESPACE) or item
         self.api.put({**latest, "status": {**counts, "observedGeneration": latest["metadata"]["generation"]}})
 
-    def _new_pod(self, name: str, form: str, template: Mapping[str, Any]) -> None:
+    def _new_pod(self, kind: str, name: str, form: str, template: Mapping[str, Any]) -> None:
         self.numbers += 1
+        taken = {pod["metadata"]["name"] for pod in self.api.all("Pod", NAMESPACE)}
+        ordinal = next(f"{name}-{number}" for number in range(len(taken) + 1) if f"{name}-{number}" not in taken)
         wrong = any("valueFrom" in one for container in template["spec"]["containers"] for one in container.get("env") or ())
-        owner = {"kind": "ReplicaSet", "name": f"{name}-{form}", "controller": True, "uid": "none"}
-        labels = {**template["metadata"]["labels"], "pod-template-hash": form}
-        metadata = {"name": f"{name}-{form}-{self.numbers}", "namespace": NAMESPACE, "labels": labels, "ownerReferences": [owner]}
+        stable = kind == "StatefulSet"
+        owner = {"kind": kind if stable else "ReplicaSet", "name": name if stable else f"{name}-{form}", "controller": True, "uid": "none"}
+        labels = {**template["metadata"]["labels"], FORMS[kind]: form}
+        metadata = {
+            "name": ordinal if stable else f"{name}-{form}-{self.numbers}",
+            "namespace": NAMESPACE,
+            "labels": labels,
+            "ownerReferences": [owner],
+        }
         metadata["annotations"] = template["metadata"].get("annotations") or {}
         state = {"waiting": {"reason": "CreateContainerConfigError"}} if wrong else {"running": {}}
         statuses = [
@@ -278,7 +297,7 @@ class Town:
     def state(self) -> dict[str, Any]:
         """What matters of the app: nothing of it may be another after a fault."""
         kept = {}
-        for kind in ("Deployment", "Service"):
+        for kind in (*KINDS, "Service"):
             for item in self.api.all(kind, NAMESPACE):
                 kept[f"{kind}/{item['metadata']['name']}"] = item["spec"]
         for pod in self.api.all("Pod", NAMESPACE):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.faults.kind import Column
 from tasks.faults.kube.kind import ClusterAim, ClusterKind, Moves
-from tasks.faults.kube.scaling import scaled
+from tasks.faults.kube.scaling import loses_claims, scaled
 
 
 def plan(aim: ClusterAim) -> Moves:
@@ -14,7 +14,7 @@ def plan(aim: ClusterAim) -> Moves:
 
 KIND = ClusterKind(
     name="queue_not_consumed",
-    summary="scales the Deployment that empties a queue to nothing, and back at the end",
+    summary="scales the workload that empties a queue to nothing, and back at the end",
     full_strength="no consumer is left, at any intensity",
     placebo="scales it to the number that it has",
     # Who owns the queue is known to no fault: any service that counts one may tell. The consumer itself is missing, too.
@@ -23,5 +23,6 @@ KIND = ClusterKind(
     default_intensity=1.0,
     restarts_target=True,
     graded=False,
+    problems=loses_claims,
     plan=plan,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.faults.kind import Column
 from tasks.faults.kube.kind import ClusterAim, ClusterKind, Moves
-from tasks.faults.kube.scaling import scaled, share
+from tasks.faults.kube.scaling import loses_claims, scaled, share
 
 
 def plan(aim: ClusterAim) -> Moves:
@@ -14,7 +14,7 @@ def plan(aim: ClusterAim) -> Moves:
 
 KIND = ClusterKind(
     name="service_outage",
-    summary="scales the Deployment down, and back at the end",
+    summary="scales the workload down, and back at the end",
     full_strength="no pod is left; at intensity x, x of the pods are missing, at least one",
     placebo="scales it to the number that it has",
     witnesses=(Column("{target}/replicas_available", "down"), Column("{target}/up", "down"), Column("{target}/request_rate_per_s", "down")),
@@ -22,5 +22,6 @@ KIND = ClusterKind(
     default_intensity=1.0,
     restarts_target=True,
     graded=False,
+    problems=loses_claims,
     plan=plan,
 )

@@ -7,9 +7,16 @@ from typing import Any
 from tasks.faults.kind import Column
 from tasks.faults.kube.kind import ClusterAim, ClusterKind, Moves, Sight
 from tasks.faults.kube.steps import Patch
-from tasks.faults.kube.target import pod_ready
+from tasks.faults.kube.target import Found, pod_ready
 
 SETTING = "TIDEGAUGE_WRONG_CONFIG"
+
+
+def problems(found: Found) -> list[str]:
+    """The controller of a StatefulSet waits for a pod that never starts for ever, also when its template is mended again."""
+    if found.stateful:
+        return [f"{found.target.name} is a StatefulSet, which does not recover by itself from a pod that cannot start"]
+    return []
 
 
 def plan(aim: ClusterAim) -> Moves:
@@ -19,7 +26,7 @@ def plan(aim: ClusterAim) -> Moves:
     With the usual strategy one old pod would go on serving, and nobody would notice: the Deployment recreates meanwhile.
     """
     found = aim.found
-    deployment = found.deployment or {}
+    deployment = found.workload or {}
     container = str(found.container(found.pods[0])["name"])
 
     def patch(strategy: dict[str, Any], variable: dict[str, Any]) -> Patch:
@@ -49,5 +56,6 @@ KIND = ClusterKind(
     default_intensity=1.0,
     restarts_target=True,
     graded=False,
+    problems=problems,
     plan=plan,
 )
