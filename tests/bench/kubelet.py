@@ -26,7 +26,14 @@ from tests.bench.stopwatch import ROUNDS, machine
 
 PODS, NAMESPACE, IMAGE = 12, "telemetry-bench", "tidegauge.test/demo:1"
 READY_S, WARMUP_S, WINDOW_S = 180.0, 10.0, 20.0
-CPU_GOAL, MEMORY_GOAL = Goal("<=", 0.05), Goal("<", 120e6)
+GOALS = {"kubelet.scrape.cpu": Goal("<=", 0.05), "kubelet.scrape.rss": Goal("<", 120e6)}
+UNITS = {
+    "kubelet.scrape.cpu": "cores",
+    "kubelet.scrape.rss": "bytes",
+    "kubelet.scrape.api_cpu": "cores",
+    "kubelet.scrape.received": "bytes/s",
+    "kubelet.scrape.samples": "samples/s",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Cost:
     server: float | None
     """Cores of the API server; None where it is no process of this machine."""
     bytes_per_s: float
+    samples_per_s: float
 
 
 def cluster() -> tuple[Path, int | None] | None:
@@ -87,13 +95,14 @@ def spent_s(pid: int | None) -> float:
     return float(times.user + times.system)
 
 
-def window(pid: int | None, server: int | None, received: Callable[[], int]) -> Cost:
-    """What was used in a while."""
-    before = spent_s(pid), spent_s(server), received(), time.monotonic()
+def window(pid: int | None, server: int | None, came: Callable[[], tuple[int, int]]) -> Cost:
+    """What was used in a while; *came* tells bytes and samples so far."""
+    before, told, begun_s = (spent_s(pid), spent_s(server)), came(), time.monotonic()
     time.sleep(WINDOW_S)
-    length_s = time.monotonic() - before[3]
+    length_s = time.monotonic() - begun_s
     api = None if server is None else (spent_s(server) - before[1]) / length_s
-    return Cost((spent_s(pid) - before[0]) / length_s, api, (received() - before[2]) / length_s)
+    received, samples = ((now - then) / length_s for now, then in zip(came(), told, strict=True))
+    return Cost((spent_s(pid) - before[0]) / length_s, api, received, samples)
 
 
 def recording(kube: Kube, server: int | None, folder: Path) -> tuple[Cost, int]:
@@ -108,10 +117,11 @@ def recording(kube: Kube, server: int | None, folder: Path) -> tuple[Cost, int]:
         if who is None:
             raise OSError("the collector ended")
 
-        def received() -> int:
-            return int(json.loads((out / "collector.json").read_text())["kubelet"]["received_bytes"])
+        def came() -> tuple[int, int]:
+            told = json.loads((out / "collector.json").read_text())
+            return int(told["kubelet"]["received_bytes"]), int(told["samples"])
 
-        cost = window(who.pid, server, received)
+        cost = window(who.pid, server, came)
     finally:
         status = collector.stop()
     if status.down or status.restarts:
@@ -123,7 +133,7 @@ def measured(kube: Kube, server: int | None, folder: Path) -> tuple[list[Cost], 
     """Windows without the collector and with it, in turn, and its largest resident memory."""
     idle, busy, rss = [], [], 0
     for number in range(ROUNDS):
-        idle.append(window(None, server, lambda: 0))
+        idle.append(window(None, server, lambda: (0, 0)))
         (folder / str(number)).mkdir()
         cost, resident = recording(kube, server, folder / str(number))
         busy.append(cost)
@@ -136,15 +146,17 @@ def measure(only: frozenset[str]) -> Iterator[Row]:
     found = cluster()
     if found is None:
         print("kubelet.scrape: not measured: no cluster (python -m tests.live.harness up)", file=sys.stderr)
+        yield from (made(name, None, UNITS[name], machine=machine(), goal=GOALS.get(name)) for name in UNITS if name in only)
         return
     kube = Kube.connect(KubeAccess(kubeconfig=str(found[0])))
     with tempfile.TemporaryDirectory() as folder, twelve_pods(kube):
         idle, busy, rss = measured(kube, found[1], Path(folder))
     api = None if found[1] is None else statistics.median((b.server or 0.0) - (a.server or 0.0) for a, b in zip(idle, busy, strict=True))
-    rows = (
-        made("kubelet.scrape.cpu", statistics.median(one.ours for one in busy), "cores", machine=machine(), goal=CPU_GOAL),
-        made("kubelet.scrape.rss", float(rss), "bytes", machine=machine(), goal=MEMORY_GOAL),
-        made("kubelet.scrape.api_cpu", api, "cores", machine=machine()),
-        made("kubelet.scrape.received", statistics.median(one.bytes_per_s for one in busy), "bytes/s", machine=machine()),
-    )
-    yield from (row for row in rows if row.name in only)
+    figures = {
+        "kubelet.scrape.cpu": statistics.median(one.ours for one in busy),
+        "kubelet.scrape.rss": float(rss),
+        "kubelet.scrape.api_cpu": api,
+        "kubelet.scrape.received": statistics.median(one.bytes_per_s for one in busy),
+        "kubelet.scrape.samples": statistics.median(one.samples_per_s for one in busy),
+    }
+    yield from (made(name, figures[name], UNITS[name], machine=machine(), goal=GOALS.get(name)) for name in UNITS if name in only)

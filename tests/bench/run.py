@@ -33,7 +33,13 @@ BENCHES: dict[str, tuple[str, ...]] = {
     ),
     "tests.bench.day": ("evaluate.day.wall", "evaluate.day.rss"),
     "tests.bench.scraping": ("scrape.cpu", "scrape.cpu.idle", "scrape.rss", "scrape.pss"),
-    "tests.bench.kubelet": ("kubelet.scrape.cpu", "kubelet.scrape.rss", "kubelet.scrape.api_cpu", "kubelet.scrape.received"),
+    "tests.bench.kubelet": (
+        "kubelet.scrape.cpu",
+        "kubelet.scrape.rss",
+        "kubelet.scrape.api_cpu",
+        "kubelet.scrape.received",
+        "kubelet.scrape.samples",
+    ),
     "tests.bench.snapshot": (
         "snapshot.remote_read.wall",
         "snapshot.json.wall",
@@ -44,8 +50,11 @@ BENCHES: dict[str, tuple[str, ...]] = {
         "snapshot.growth_10x",
         "snapshot.growth_10x.rss",
         "snapshot.tail.cpu",
+        "snapshot.tail.received",
     ),
     "tests.bench.many_pods": ("kube.pods", "kube.pods.rss", "kube.pods.growth_10x", "kube.pods.watch", "kube.pods.watch.rss"),
+    "tests.bench.ready": ("kube.ready",),
+    "tests.bench.generating": ("load.generator.requests", "load.generator.rss"),
     "tests.bench.fidelity": (
         "load.fidelity.constant",
         "load.fidelity.steps",

@@ -50,6 +50,7 @@ GOALS = {
     "snapshot.growth_10x": Goal("<=", 11),
     "snapshot.growth_10x.rss": Goal("<=", 160e6),
     "snapshot.tail.cpu": Goal("<=", 0.15),
+    "snapshot.tail.received": None,
 }
 UNITS = {
     "snapshot.remote_read.wall": "s",
@@ -61,10 +62,12 @@ UNITS = {
     "snapshot.growth_10x": "times",
     "snapshot.growth_10x.rss": "bytes",
     "snapshot.tail.cpu": "cpu s",
+    "snapshot.tail.received": "bytes a sample",
 }
 AGAINST_PEERS = frozenset({"snapshot.remote_read.wall", "snapshot.json.wall", "snapshot.rss"})
 OURS_ALONE = frozenset({"snapshot.bytes_per_sample", "snapshot.tsdb_ratio", "snapshot.server_cpu"})
 GROWTH = frozenset({"snapshot.growth_10x", "snapshot.growth_10x.rss"})
+TAIL = frozenset({"snapshot.tail.cpu", "snapshot.tail.received"})
 APPENDS, APPEND_S = 11, 60
 
 
@@ -180,12 +183,12 @@ def measure(only: frozenset[str]) -> Iterator[Row]:
         print("  there is no Prometheus with its promtool on PATH: not measured", file=sys.stderr)
         yield from (made(name, None, UNITS[name], machine=machine(), goal=GOALS[name]) for name in GOALS if name in only)
         return
-    if only & (AGAINST_PEERS | OURS_ALONE | {"snapshot.tail.cpu"}):
+    if only & (AGAINST_PEERS | OURS_ALONE | TAIL):
         with served(Recipe()) as one:
             if only & (AGAINST_PEERS | OURS_ALONE):
                 yield from (row for row in against(one, with_peers=bool(only & AGAINST_PEERS)) if row.name in only)
-            if "snapshot.tail.cpu" in only:
-                yield appended(one)
+            if only & TAIL:
+                yield from (row for row in appended(one) if row.name in only)
     if only & GROWTH:
         yield from (row for row in grown() if row.name in only)
 
@@ -251,19 +254,24 @@ def grown() -> Iterator[Row]:
     yield _row("snapshot.growth_10x.rss", races["long"].rss_bytes, sound=sound)
 
 
-def appended(one: Served) -> Row:
+def appended(one: Served) -> tuple[Row, ...]:
     """One append of a minute to a recording that goes on; the first one, which imports and makes all series, does not count."""
     client = Client(DirectAdapter(Access(one.server.url)))
     folder = one.folder / "appended"
     writer = WindowWriter(folder)
     export = Export(client, client.facts(), (parse_selector(SELECTOR),), writer)
-    spent = []
+    spent, received = [], []
     for number in range(APPENDS):
         start_ms = START_MS + 1000 * APPEND_S * number
-        before_s = time.process_time()
+        before_s, before_bytes = time.process_time(), client.received_bytes
         export.window(start_ms, start_ms + 1000 * APPEND_S - 1)
         spent.append(time.process_time() - before_s)
+        received.append(client.received_bytes - before_bytes)
     writer.close()
     end_ms = START_MS + 1000 * APPEND_S * APPENDS - 1
     sound = told(recording_unlike(folder, [course.between(START_MS, end_ms) for course in one.history.recipe.courses()]), "appended")
-    return _row("snapshot.tail.cpu", statistics.median(spent[1:]), sound=sound)
+    samples = one.history.samples * APPEND_S / (one.history.recipe.hours * 3600)
+    return (
+        _row("snapshot.tail.cpu", statistics.median(spent[1:]), sound=sound),
+        _row("snapshot.tail.received", statistics.median(received[1:]) / samples, sound=sound),
+    )

@@ -10,7 +10,8 @@ NOTE = "<!-- Printed by `make docs`; edit the code instead. -->"
 INTRODUCTION = """\
 `make bench` measures; this page shows the last run, without times and without the machine. A ratio is ours over the peer's in
 the same run, both alternating, after their results were compared value by value; where the goal is "as fast as", it is the
-peer's time over ours. A goal that was missed is written as missed.
+peer's time over ours. A goal that was missed is written as missed. What needs a cluster or a Prometheus where there was none is
+written as not measured, and counts as missed.
 """
 
 
@@ -24,9 +25,11 @@ def figure(value: float | None, unit: str) -> str:
     return f"{digits} {unit}".rstrip()
 
 
-def verdict(met: bool | None) -> str:
-    """``met``, ``MISSED``, or ``-`` where there is no goal."""
-    return "-" if met is None else "met" if met else "MISSED"
+def verdict(row: Row) -> str:
+    """``met``, ``MISSED``, ``-`` where there is no goal, or ``not measured`` where there was nothing to measure it on."""
+    if row.value is None:
+        return "not measured"
+    return "-" if row.met is None else "met" if row.met else "MISSED"
 
 
 def printed(rows: Sequence[Row]) -> str:
@@ -39,7 +42,7 @@ def printed(rows: Sequence[Row]) -> str:
             figure(row.peer_value, row.unit),
             "-" if row.ratio is None else f"{row.ratio:.2f}",
             row.goal or "-",
-            verdict(row.met),
+            verdict(row),
         )
         for row in rows
     ]
@@ -55,6 +58,6 @@ def page(rows: Sequence[Row]) -> str:
     for row in rows:
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
         peer = "-" if row.peer is None else f"`{row.peer}`".replace("|", "\\|")
-        said = verdict(row.met)
+        said = verdict(row)
         lines.append(f"| `{row.name}` | {peer} | {ratio} | {row.goal or '-'} | {'**missed**' if said == 'MISSED' else said} |")
     return "\n".join(["# Speed and memory", "", NOTE, "", INTRODUCTION, *lines]) + "\n"

@@ -108,6 +108,15 @@ def test_the_page_has_neither_times_nor_machines():
     assert "against x 1.0: f(a | b)" in printed(rows)
 
 
+def test_what_could_not_be_measured_is_said_to_be_so():
+    """Neither a figure nor a miss: there was no cluster; its goal is still not met."""
+    absent = row(None, goal=Goal("<=", 1.2, "ratio"))
+
+    assert absent.met is False
+    assert "| `area.thing` | - | - | <= 1.2 x the peer | not measured |" in page([absent])
+    assert "not measured" in printed([absent])
+
+
 def test_turns_alternate():
     """Ours, theirs, ours, theirs; the last result of each is kept."""
     calls: list[str] = []

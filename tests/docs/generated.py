@@ -11,9 +11,22 @@ from typing import Any, Literal
 from tasks.base.yaml_source import read_source
 from tests.bench.rows import FIGURES, read_rows
 from tests.bench.table import page as performance_page
+from tests.ledger import Entry, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Printed by `make docs`; edit the code instead. -->\n"
+NAMED = 3
+"""So many of the things that are done for a row are named."""
+SUITES = {"tests/reliability/": "make reliability", "tests/live/": "make live"}
+"""What counts, by the folder of its tests."""
+RELIABILITY = """# What was tried, and what survived
+
+{note}
+`make reliability` and `make live` count each try while they make it; the last ones had **{survived} of {tried}**.
+Where: `processes` of this machine, a real Kubernetes (`cluster`), or an API server in memory (`fake`), for what a real one does not
+show on demand.
+
+"""
 
 
 def pages() -> dict[str, str]:
@@ -27,15 +40,17 @@ def pages() -> dict[str, str]:
 def blocks() -> dict[str, str]:
     """Tables inside hand-written pages, by the name in ``<!-- printed: NAME -->``; a later ``<!-- end -->`` closes each."""
     faults = {"faults": faults_table(), "cluster-faults": faults_table("kubernetes")}
-    return {"metrics": metrics_table(), **faults, "detectors": detectors_table(), "exits": exits_table()}
+    from tests.docs.scale.page import scale_blocks
+
+    return {"metrics": metrics_table(), **scale_blocks(table), **faults, "detectors": detectors_table(), "exits": exits_table()}
 
 
 def measured() -> dict[str, str]:
     """Pages from figures that this machine measured; only those whose file is there."""
     found = {}
-    tried = ROOT / "build" / "reliability.json"
-    if tried.is_file():
-        found["docs/reliability.md"] = reliability_page(json.loads(tried.read_text()))
+    counted, gone = joined()
+    if counted:
+        found["docs/reliability.md"] = reliability_page(counted, gone)
     if FIGURES.is_file():
         found["docs/performance.md"] = performance_page(read_rows(FIGURES))
     return found
@@ -215,19 +230,44 @@ def _tree(one: type[Any]) -> Iterator[type[Any]]:
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
-def reliability_page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What was tried and what survived, counted by the tests; no times, no machine names."""
-    tried, survived = (sum(row[name] for row in rows) for name in ("tried", "survived"))
+def reliability_page(entries: Sequence[Entry], gone: Sequence[str] = ()) -> str:
+    """
+    What was tried and what survived, counted by the tests; no times, no machine names.
+
+    Args:
+        entries: Of all suites.
+        gone: Tests whose entries are left out, since they are no longer there.
+    """
+    rows: dict[tuple[int, str], list[Entry]] = {}
+    for entry in sorted(entries, key=lambda one: (one.row, one.where)):
+        rows.setdefault((entry.row, entry.where), []).append(entry)
     shown = [
         (
-            row["row"],
-            row["where"],
-            row["fault"],
-            row["tried"],
-            row["survived"],
-            ", ".join(dict.fromkeys(f"`{name.rpartition('::')[2].partition('[')[0]}`" for name in row["test"])),
+            row,
+            where,
+            _some(one.fault for one in found),
+            sum(one.tried for one in found),
+            sum(one.survived for one in found),
+            ", ".join(f"`{name}`" for name in dict.fromkeys(_function(one.test) for one in found)),
         )
-        for row in rows
+        for (row, where), found in rows.items()
     ]
-    head = f"# What was tried, and what survived\n\n{NOTE}\n`make reliability` counts each try while it makes it; the last one had **{survived} of {tried}**.\n"
-    return f"{head}\n{table(('row', 'where', 'what is done', 'tried', 'survived', 'shown by'), shown)}"
+    tried, survived = (sum(line[place] for line in shown) for place in (3, 4))
+    head = RELIABILITY.format(note=NOTE, survived=survived, tried=tried)
+    left_out = ", ".join(f"`{name}`" for name in dict.fromkeys(map(_function, gone)))
+    tail = f"\nLeft out, since these tests are no longer there: {left_out}.\n" if gone else ""
+    for folder, name in SUITES.items():
+        if not any(entry.test.startswith(folder) for entry in entries):
+            tail += f"\nThere is no row of `{name}`: it was not run where this was printed.\n"
+    return head + table(("row", "where", "what is done", "tried", "survived", "shown by"), shown) + tail
+
+
+def _function(test: str) -> str:
+    """Name of the function in a node id."""
+    return test.rpartition("::")[2].partition("[")[0]
+
+
+def _some(faults: Iterable[str]) -> str:
+    """The first few of *faults*, and how many more there are."""
+    named = list(dict.fromkeys(faults))
+    return "; ".join(named[:NAMED]) + (f"; {len(named) - NAMED} more" if len(named) > NAMED else "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.bench.rows import FIGURES, read_rows
 from tests.docs.generated import ROOT, blocks, measured, pages, with_blocks
+from tests.docs.scale.costs import refresh
 
 
 def hand_written() -> list[Path]:
@@ -14,6 +16,7 @@ def hand_written() -> list[Path]:
 
 def main() -> None:
     """Write what differs, and say so."""
+    refresh(read_rows(FIGURES))
     wanted = {ROOT / path: text for path, text in {**pages(), **measured()}.items()}
     found = blocks()
     for path in hand_written():

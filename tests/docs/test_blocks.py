@@ -104,7 +104,8 @@ def test_parts_of_documents_are_valid(block: Block):
 def needs_a_cluster(part: dict[str, Any]) -> bool:
     """Whether a part speaks of what only a cluster has."""
     sources = (part.get("telemetry") or {}).get("sources") or [{}]
-    return any(one.get("kind") == "kubelet" or "service" in one or "deploy" in one for one in sources)
+    in_pods = (part.get("load") or {}).get("place") == "pods"
+    return in_pods or any(one.get("kind") == "kubelet" or "service" in one or "deploy" in one for one in sources)
 
 
 PROGRAMS = [block for page in markdown_pages() for block in blocks_of(page) if block.language == "python"]

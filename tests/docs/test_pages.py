@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -16,8 +17,11 @@ import pytest
 from flows.records import PUBLIC, public
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
+from tasks.base.trials import Outcome
+from tasks.faults.config import KindName
 from tests.docs.blocks import links_of, markdown_pages
 from tests.docs.generated import ROOT, blocks, pages, reliability_page, with_blocks
+from tests.ledger import Entry
 from tests.stored_run import shared_run
 
 
@@ -35,19 +39,19 @@ def test_a_printed_table_is_what_the_code_prints(page):
 
 def test_tables_of_figures_are_printed_from_figures_alone():
     """Counts are added up; seeds, times and machine names are left out; what was missed is said."""
-    row = {
-        "row": 11,
-        "where": "processes",
-        "fault": "kill | collector",
-        "tried": 100,
-        "survived": 99,
-        "figure": "3.2 s",
-        "test": ["a.py::test_x"],
-        "seed": 4,
-    }
-    page = reliability_page([row, {**row, "row": 12, "tried": 1, "survived": 1}])
+    entries = [
+        Entry(11, "processes", "tests/reliability/a.py::test_x[1]", "kill | collector", 4, 60, 59, "3.2 s"),
+        Entry(11, "processes", "tests/reliability/a.py::test_x[2]", "kill | collector", 4, 40, 40, "3.2 s"),
+        Entry(11, "cluster", "tests/live/b.py::test_y", "kill | pod", 4, 1, 1),
+    ]
+    page = reliability_page(entries, ["a.py::test_old[1]"])
     assert "**100 of 101**" in page
     assert "| 11 | processes | kill \\| collector | 100 | 99 | `test_x` |" in page
+    assert "| 11 | cluster | kill \\| pod | 1 | 1 | `test_y` |" in page
+    assert "no longer there: `test_old`." in page
+    assert "left out" not in reliability_page(entries).lower()
+    assert "There is no row" not in page
+    assert "There is no row of `make live`" in reliability_page(entries[:2])
     assert "3.2" not in page
 
 
@@ -119,6 +123,14 @@ def test_public_objects_keep_to_the_schema():
     for store in stores():
         for run in Runs(store).ids():
             jsonschema.validate(public(Runs(store).read(run)), SCHEMA)
+
+
+def test_the_schema_knows_every_kind_and_outcome():
+    """Those of processes and those of a cluster, and whatever a trial may have done."""
+    fault, detector = SCHEMA["properties"]["faults"]["items"]["properties"], SCHEMA["properties"]["detectors"]["items"]["properties"]
+
+    assert fault["kind"]["enum"] == detector["recall_by"]["items"]["properties"]["kind"]["enum"] == list(get_args(KindName))
+    assert fault["outcome"]["enum"] == [*Outcome, None]
 
 
 def test_the_schema_refuses_what_is_no_run():
