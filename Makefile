@@ -41,7 +41,7 @@ reliability: $(STAMP)  ## kill it, fill the disk, flip bytes (SEED=n repeats a r
 cluster: $(STAMP)  ## programs and images of a real Kubernetes for the tests, made once and kept (needs root and Go)
 	$(BIN)/python -m tests.live.build
 
-live: $(STAMP)  ## on a real Kubernetes, brought up and taken down without a trace (needs root and `make cluster`)
+live: $(STAMP)  ## on a real Kubernetes, brought up and taken down without a trace (needs root and `make cluster`); or on TIDEGAUGE_LIVE_CONTEXT
 	$(BIN)/python -m pytest tests/live -q
 
 bench: $(STAMP)  ## speed and memory, as ratios where a peer exists (ONLY=prefix)

@@ -1,8 +1,9 @@
 """
 One real cluster for all tests that want one, and ``build/live.json``: what came up, how fast, and what was left.
 
-Where no cluster can be brought up, the tests that need one are skipped with the reasons; with ``TIDEGAUGE_REQUIRE_LIVE=1`` they
-fail instead.
+It is brought up for them, unless ``TIDEGAUGE_LIVE_CONTEXT`` names another one: there the tests run in namespaces of their own, and
+those that need the machine of the cluster, or images that it has not, are skipped with the reason. Where no cluster can be brought
+up, the tests that need one are skipped, too; with ``TIDEGAUGE_REQUIRE_LIVE=1`` they fail instead.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.base.errors import PreflightError
+from tests.ledger import FILES, Book, Ledger, kept
 from tests.live.artifacts import binaries
+from tests.live.context import Foreign, absent, chosen, joined
 from tests.live.harness.preflight import missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,14 +87,37 @@ class Cluster:
     """A cluster that is up."""
 
     kubeconfig: Path
-    netns: Path
+    own_netns: Path | None
+    """None: its network is not on this machine."""
     context: str
+    program: str | None = None
+    """kubectl; None: the one that was built with the cluster."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it was brought up here: its only node is this machine, and its kubelet looks every second."""
+        return self.own_netns is not None
+
+    @property
+    def netns(self) -> Path:
+        """Its network, for who has to be inside; where it is not here, the test is skipped."""
+        self.require_node()
+        assert self.own_netns is not None
+        return self.own_netns
+
+    def require_node(self) -> None:
+        """Skip the test where the cluster's network and node are not this machine."""
+        if not self.ours:
+            pytest.skip(f"the network and the node of {self.context} are not on this machine")
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """What kubectl prints; it must end with 0."""
-        folder = binaries()
-        assert folder is not None
-        argv = [str(folder / "kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig.parent / 'data' / 'kubectl'}"]
+        program = self.program
+        if program is None:
+            folder = binaries()
+            assert folder is not None
+            program = str(folder / "kubectl")
+        argv = [program, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig.parent / 'data' / 'kubectl'}"]
         ran = subprocess.run([*argv, *arguments], input=given, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
         return ran.stdout
@@ -103,18 +131,63 @@ def eventually(check: Callable[[], bool], within_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+_BOOK = Book()
 _COUNTS: Counter[str] = Counter()
 _MACHINES: list[Machine] = []
+_FOREIGN: list[Foreign] = []
+_LEFT: list[str] = []
+GONE_WITHIN_S = 180.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker of this folder."""
+    """The markers of this folder; a context that is not to be touched is refused before the first test."""
     config.addinivalue_line("markers", "live: brings up a real Kubernetes; part of `make live` only")
+    config.addinivalue_line("markers", "images(*names): skipped on a named context whose nodes do not have these images")
+    try:
+        if (name := chosen(os.environ)) is not None:
+            folder = tempfile.TemporaryDirectory(prefix="tidegauge-live-")
+            config.add_cleanup(folder.cleanup)
+            _FOREIGN.append(joined(name, Path(folder.name)))
+    except PreflightError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.fixture(scope="session")
-def machine() -> Iterator[Machine]:
+def foreign() -> Iterator[Foreign | None]:
+    """The cluster that was named, if one was; when the session ends, no namespace of a test is there."""
+    if not _FOREIGN:
+        yield None
+        return
+    yield _FOREIGN[0]
+    until_s = time.monotonic() + GONE_WITHIN_S
+    while (left := _FOREIGN[0].left()) and time.monotonic() < until_s:
+        time.sleep(1.0)
+    _LEFT.extend(f"namespace {name}" for name in left)
+    assert left == [], f"still there in {_FOREIGN[0].context}"
+
+
+@pytest.fixture(autouse=True)
+def _fitting(request: pytest.FixtureRequest, foreign: Foreign | None) -> None:
+    """On a named context, no test waits for images that nobody has put there."""
+    wanted: set[str] = {name for mark in request.node.iter_markers("images") for name in mark.args}
+    if foreign is not None and wanted and (lacking := absent(wanted, _nodes(foreign))):
+        pytest.skip(f"not on every node of {foreign.context}: {', '.join(lacking)} (`make cluster` builds them)")
+
+
+def _nodes(foreign: Foreign) -> Iterable[dict[str, Any]]:
+    if not _NODES:
+        _NODES.extend(foreign.nodes())
+    return _NODES
+
+
+_NODES: list[dict[str, Any]] = []
+
+
+@pytest.fixture(scope="session")
+def machine(foreign: Foreign | None) -> Iterator[Machine]:
     """This machine, if a cluster can be brought up on it; nothing is up when the session ends."""
+    if foreign is not None:
+        pytest.skip(f"it needs a cluster that is brought up here, and TIDEGAUGE_LIVE_CONTEXT names {foreign.context}")
     reasons = missing()
     if reasons:
         text = f"no cluster can be brought up here: {'; '.join(reasons)}"
@@ -132,25 +205,58 @@ def bare(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.fixture(scope="session")
+def standing(request: pytest.FixtureRequest, foreign: Foreign | None) -> Callable[[], Cluster]:
+    """Gives the session's cluster, brought up when it is not: for fixtures that outlive a test."""
+    if foreign is not None:
+        return lambda: Cluster(foreign.kubeconfig, None, foreign.context, foreign.program)
+    machine: Machine = request.getfixturevalue("machine")
+
+    def up() -> Cluster:
+        machine.up()
+        return Cluster(Path(machine.seen["kubeconfig"]), Path(machine.seen["netns"]), machine.seen["context"])
+
+    return up
+
+
 @pytest.fixture
-def cluster(machine: Machine) -> Cluster:
-    """The session's cluster, brought up by the first test that asks."""
-    machine.up()
-    return Cluster(Path(machine.seen["kubeconfig"]), Path(machine.seen["netns"]), machine.seen["context"])
+def cluster(standing: Callable[[], Cluster]) -> Cluster:
+    """The session's cluster, brought up by the first test that asks, or the one that was named."""
+    return standing()
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """Where a test counts its tries; they end up in ``build/reliability-live.json``."""
+    _BOOK.asked.add(request.node.nodeid)
+    return Ledger(_BOOK, request.node.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    with kept(_BOOK, request.session, ROOT / "build" / FILES[1]):
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count each test once: by its call, or by the phase that kept it from being called."""
+    """Count each test once: by its call, or by the phase that kept it from being called. What is skipped takes no figure away."""
+    if report.skipped:
+        _BOOK.asked.discard(report.nodeid)
     if report.when == "call" or not report.passed:
         _COUNTS[report.outcome] += 1
 
 
 def pytest_sessionfinish() -> None:
     """Write the figures, if a cluster was up."""
-    for machine in _MACHINES:
-        if machine.ups_s:
-            OUTPUT.parent.mkdir(exist_ok=True)
-            OUTPUT.write_text(json.dumps(figures(machine), indent=1) + "\n")
+    found = [figures(machine) for machine in _MACHINES if machine.ups_s] + [named_figures(one) for one in _FOREIGN]
+    for value in found:
+        OUTPUT.parent.mkdir(exist_ok=True)
+        OUTPUT.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def counts() -> dict[str, int]:
+    """How the tests ended."""
+    return {outcome: _COUNTS[outcome] for outcome in ("passed", "failed", "skipped")}
 
 
 def figures(machine: Machine) -> dict[str, Any]:
@@ -160,6 +266,15 @@ def figures(machine: Machine) -> dict[str, Any]:
         "version": machine.seen.get("version"),
         "up_s": round(statistics.median(machine.ups_s), 2),
         "down_s": round(statistics.median(machine.downs_s), 2) if machine.downs_s else None,
-        **{outcome: _COUNTS[outcome] for outcome in ("passed", "failed", "skipped")},
+        **counts(),
         "leftovers": machine.leftovers,
     }
+
+
+def named_figures(foreign: Foreign) -> dict[str, Any]:
+    """Of a cluster that was there: nothing went up or down."""
+    try:
+        version = foreign.version()
+    except PreflightError:
+        version = None
+    return {"context": foreign.context, "version": version, "up_s": None, "down_s": None, **counts(), "leftovers": _LEFT}

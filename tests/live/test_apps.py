@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import statistics
 import subprocess
 import sys
@@ -24,9 +23,10 @@ from tasks.cluster.kube.provider import KubeProvider
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tests.live.conftest import ROOT, Cluster, eventually
+from tests.live.context import NAMES
 from tests.live.own_images import own_names
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.images(own_names()["shop"]), pytest.mark.timeout(300)]
 SHOP = app_of(DemoShop())
 TIMES = 3
 SHARE = 1.2
@@ -43,16 +43,15 @@ sys.exit(0 if result.passed else 1)
 
 
 @pytest.fixture(scope="module")
-def kube(machine) -> Kube:
+def kube(standing) -> Kube:
     """The adapter, on the session's cluster."""
-    machine.up()
-    return Kube.connect(KubeAccess(kubeconfig=machine.seen["kubeconfig"]))
+    return Kube.connect(KubeAccess(kubeconfig=str(standing().kubeconfig)))
 
 
 @pytest.fixture
 def place(cluster: Cluster) -> Iterator[Placement]:
     """A namespace of this test's own."""
-    name = f"apps-{secrets.token_hex(4)}"
+    name = NAMES.new("apps")
     cluster.kubectl("create", "namespace", name)
     yield Placement(name, "live-1")
     cluster.kubectl("delete", "namespace", name, "--wait=false")
@@ -201,6 +200,7 @@ def test_a_quota_that_is_full_is_told(cluster, kube, place):
     assert "ResourceQuota" in (caught.value.next_step or "")
 
 
+@pytest.mark.images(own_names()["locust"])
 def test_the_load_generators_image_has_what_it_imports(cluster, place):
     """Locust, and everything of the project that its users need."""
     code = "import locust, tasks.load.walk, tasks.load.script, tasks.load.tally; print('all')"

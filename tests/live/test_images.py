@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.conftest import Cluster, eventually
+from tests.live.context import NAMES as MADE_UP
 from tests.live.images import read_recipe
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 NAMES = read_recipe().names()
+TRIED = ("prometheus", "locust", "fault", "demo")
+pytestmark = [pytest.mark.live, pytest.mark.images(*(NAMES[short] for short in TRIED)), pytest.mark.timeout(300)]
 HELD_MS = 100
 HOLDING = f"""
 import socket, subprocess, threading, time
@@ -43,7 +45,7 @@ print(during, fastest_ms())
 @pytest.fixture
 def run(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of this test's own."""
-    name = f"images-{request.node.originalname.rpartition('_')[2]}"
+    name = MADE_UP.new(f"images-{request.node.originalname.rpartition('_')[2]}")
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")

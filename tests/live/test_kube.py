@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
 import subprocess
@@ -28,10 +27,11 @@ from tests.kube.certificates import Authority
 from tests.kube.conftest import QuickClock
 from tests.kube.tunnel import Tunnel
 from tests.kube.watchers import Watcher, settings
+from tests.ledger import Ledger
 from tests.live.conftest import ROOT, Cluster, eventually
+from tests.live.context import NAMES
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
-NUMBERS = itertools.count(1)
 IMAGE = "tidegauge.test/demo:1"
 
 
@@ -44,7 +44,7 @@ def admin(cluster: Cluster) -> Kube:
 @pytest.fixture
 def namespace(admin: Kube) -> Iterator[str]:
     """A namespace of this test alone; it ends by itself afterwards."""
-    name = f"adapter-{time.time_ns() % 10**9}-{next(NUMBERS)}"
+    name = NAMES.new("adapter")
     admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     admin.delete(ObjectRef("v1", "Namespace", None, name))
@@ -97,6 +97,7 @@ def everything(kube: Kube, namespace: str) -> None:
     assert kube.find(ref) is None
     kube.apply(item)
     eventually(lambda: running(kube, ref))
+    node = (kube.find(ref) or {})["spec"]["nodeName"]
     assert kube.execute(namespace, "p", "c", ["python3", "-c", "import sys; print('hello'); sys.exit(3)"], timeout_s=20).code == 3
     eventually(lambda: any(b"Application startup complete" in line for line in kube.log(namespace, "p", "c", timestamps=True)))
     assert [one["metadata"]["name"] for one in kube.items(f"/api/v1/namespaces/{namespace}/pods", labels="app=p", page=1)] == ["p"]
@@ -110,11 +111,12 @@ def everything(kube: Kube, namespace: str) -> None:
     kube.create(settings("s", 1) | {"metadata": {"name": "s", "namespace": namespace}})
     with pytest.raises(Conflict, match="already exists"):
         kube.create(settings("s", 1) | {"metadata": {"name": "s", "namespace": namespace}})
-    assert "container_cpu_usage_seconds_total" in kube.text("/api/v1/nodes/node1/proxy/metrics/cadvisor")
+    assert "container_cpu_usage_seconds_total" in kube.text(f"/api/v1/nodes/{node}/proxy/metrics/cadvisor")
     assert kube.delete(ObjectRef("v1", "ConfigMap", namespace, "s"))
     assert not kube.delete(ObjectRef("v1", "ConfigMap", namespace, "s"))
 
 
+@pytest.mark.images(IMAGE)
 def test_everything_works_with_the_rights_that_it_says_it_used(admin: Kube, cluster: Cluster, namespace: str, tmp_path: Path):
     """An account with the Roles made of them does all of it; the API server itself is the judge."""
     first = Kube.connect(KubeAccess(str(cluster.kubeconfig)))
@@ -132,6 +134,7 @@ def test_everything_works_with_the_rights_that_it_says_it_used(admin: Kube, clus
             admin.delete(ObjectRef("rbac.authorization.k8s.io/v1", kind, None, f"{namespace}-runner"))
 
 
+@pytest.mark.images(IMAGE)
 def test_each_right_less_is_missed(admin: Kube, cluster: Cluster, namespace: str, tmp_path: Path):
     """What the adapter says that it needs for a program in a container, the server asks for, verb by verb."""
     admin.apply(pod(namespace))
@@ -206,6 +209,7 @@ def test_every_kind_has_the_path_of_the_server(admin: Kube, namespace: str):
             assert isinstance(admin.get(path.rpartition("/")[0])["items"], list)
 
 
+@pytest.mark.images(IMAGE)
 def test_a_program_goes_on_when_the_time_is_over(admin: Kube, namespace: str):
     """What it said is there, its code is not; an unknown program is an error, a pod that is none as well."""
     admin.apply(pod(namespace))
@@ -224,6 +228,7 @@ def test_a_program_goes_on_when_the_time_is_over(admin: Kube, namespace: str):
         admin.execute(namespace, "q", "c", ["true"], timeout_s=20)
 
 
+@pytest.mark.images(IMAGE)
 def test_a_followed_log_goes_on_and_ends_with_the_pod(admin: Kube, namespace: str):
     """Line by line."""
     admin.apply(pod(namespace))
@@ -254,14 +259,17 @@ def test_what_a_finalizer_keeps_lingers_with_its_namespace(admin: Kube, namespac
 
 def tunnelled(cluster: Cluster, tunnel: Tunnel, path: Path) -> KubeAccess:
     """An access that leads through *tunnel*."""
-    return rewritten(cluster, path, cluster={"server": f"https://127.0.0.1:{tunnel.port}"})
+    name = json.loads(cluster.kubectl("config", "view", "--raw", "--output=json"))["clusters"][0]["cluster"]
+    host = name.get("tls-server-name") or urlsplit(name["server"]).hostname
+    return rewritten(cluster, path, cluster={"server": f"https://127.0.0.1:{tunnel.port}", "tls-server-name": host})
 
 
 @pytest.mark.parametrize("how", ["cut", "silence"])
 def test_a_watch_over_a_tunnel_that_fails_misses_nothing(
-    admin: Kube, cluster: Cluster, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    admin: Kube, cluster: Cluster, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, ledger: Ledger
 ):
     """Every version of every object is told once, whatever the tunnel does meanwhile."""
+    attempt = ledger.begin(row=20, fault="the tunnel to the API server is cut or silent", where="cluster")
     monkeypatch.setattr(watching, "SILENCE_S", 1.5)
     address = urlsplit(admin.server)
     versions: list[str] = []
@@ -279,6 +287,7 @@ def test_a_watch_over_a_tunnel_that_fails_misses_nothing(
 
     assert (watcher.error, watcher.wrong) == (None, [])
     assert [version for _, name, version in watcher.told if name.startswith("c")] == versions
+    attempt.survived("events lost 0, told twice 0")
 
 
 def test_another_process_gets_in_by_files_alone(admin: Kube, cluster: Cluster, namespace: str, tmp_path: Path):

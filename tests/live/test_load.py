@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +21,11 @@ from tasks.load.history import LoadHistory, finish, read_history
 from tasks.load.kube.api import PodPlace
 from tasks.load.kube.run import IMAGE, PodLoad
 from tasks.load.status import Restart
-from tests.live.conftest import Cluster, Machine
+from tests.live.conftest import Cluster
+from tests.live.context import NAMES
 from tests.live.images import read_recipe
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.images(read_recipe().names()["demo"], IMAGE), pytest.mark.timeout(300)]
 NOTICED_S = 10.0
 USERS = 21
 COUNTS = "request_duration_seconds_count"
@@ -58,10 +58,10 @@ class Target:
 
 
 @pytest.fixture
-def target(cluster: Cluster, machine: Machine) -> Iterator[Target]:
+def target(cluster: Cluster) -> Iterator[Target]:
     """Ready."""
     kube = Kube.connect(KubeAccess(kubeconfig=str(cluster.kubeconfig)))
-    found = Target(kube, f"load-{secrets.token_hex(4)}")
+    found = Target(kube, NAMES.new("load"))
     labels = {"app": "target"}
     metadata = {"name": "target", "namespace": found.namespace, "labels": labels}
     container = {"name": "target", "image": read_recipe().names()["demo"], "imagePullPolicy": "IfNotPresent"}
@@ -147,6 +147,7 @@ def test_what_workers_have_counted_is_what_was_answered(loads, target):
     assert (load.left, target.left()) == ([], [])
 
 
+@pytest.mark.images(read_recipe().names()["locust"])
 def test_any_image_with_locust_will_do_and_a_load_of_a_given_length_ends_by_itself(loads, target):
     """Its code comes with the plan; ``load.address`` goes before the application's own entry; its pods are done when its time is over."""
     plain, address = read_recipe().names()["locust"], f"http://target.{target.namespace}.svc.cluster.local"
@@ -188,8 +189,10 @@ def lose(load: PodLoad, target: Target, how: str) -> float:
 
 
 @pytest.mark.parametrize(("how", "why", "back_s"), [("deleted", "dead", 60.0), ("killed", "dead", 30.0), ("stopped", "hung", 120.0)])
-def test_a_lost_worker_is_seen_its_seconds_are_degraded_and_it_comes_back(loads, target, how, why, back_s, record_property):
+def test_a_lost_worker_is_seen_its_seconds_are_degraded_and_it_comes_back(loads, target, cluster, how, why, back_s, record_property):
     """Seen within ten seconds; what it had counted is kept, but for its last second; when it is back, the load is what was planned."""
+    if how != "deleted":
+        cluster.require_node()
     load = loads.start()
     assert wait_for(lambda: has_worked(load, load.origin_wall_s + 3))
     lost_s = lose(load, target, how)

@@ -34,7 +34,9 @@ from tasks.kube.errors import Forbidden
 from tasks.kube.rights import granted, role_text
 from tests.cluster.kube.parts import OTHER, RUN, config_map, deployment, service
 from tests.contracts.test_cluster_provider import ClusterProviderContract
+from tests.ledger import Ledger
 from tests.live.conftest import ROOT, Cluster, eventually
+from tests.live.context import NAMES
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 SEED = int(os.environ.get("SEED") or secrets.randbelow(10**6))
@@ -122,7 +124,7 @@ def admin(cluster: Cluster) -> Kube:
 @pytest.fixture
 def name(cluster: Cluster) -> Iterator[str]:
     """Of a namespace of this test's own, not made yet; gone in the end."""
-    made = f"cluster-{secrets.token_hex(4)}"
+    made = NAMES.new("cluster")
     yield made
     cluster.kubectl("delete", "namespace", made, "--wait=false", "--ignore-not-found")
 
@@ -176,8 +178,9 @@ class TestKubeProviderLive(ClusterProviderContract[dict[str, Any]]):
         eventually(lambda: all(one.state == "running" for one in provider.list()))
 
 
-def test_a_whole_life_under_the_smallest_rights(cluster, restricted, name):
+def test_a_whole_life_under_the_smallest_rights(cluster, restricted, name, ledger: Ledger):
     """Made, changed, listed, held and taken down: what was used is what the shipped Role grants."""
+    attempt = ledger.begin(row=42, fault="a whole life under the shipped Role", where="cluster")
     role = documents(KubeconfigCluster(provider="kubeconfig", namespace=name))["run"]
     provider = KubeProvider(restricted, Bounds(RUN, (name,)))
     with holding(restricted, name, RUN, duration_s=60):
@@ -202,17 +205,21 @@ def test_a_whole_life_under_the_smallest_rights(cluster, restricted, name):
         f"RoleBinding {name} tidegauge-run",
         f"ServiceAccount {name} tidegauge",
     }
+    attempt.survived(f"{len(restricted.used)} rights used, all granted")
 
 
-def test_others_rights_are_not_there(restricted, name):
+def test_others_rights_are_not_there(restricted, name, ledger: Ledger):
     """What the Role does not grant is refused by the server: other namespaces, Secrets, nodes."""
     for path in ("/api/v1/namespaces/kube-system/pods", f"/api/v1/namespaces/{name}/secrets", "/api/v1/nodes", "/api/v1/pods"):
+        attempt = ledger.begin(row=42, fault="what the shipped Role must not grant", where="cluster")
         with pytest.raises(Forbidden):
             list(restricted.items(path))
+        attempt.survived("refused by the server")
 
 
-def test_a_rehearsal_changes_nothing(cluster, admin, name):
+def test_a_rehearsal_changes_nothing(cluster, admin, name, ledger: Ledger):
     """Neither where the namespace is to be made nor where it is there; the server has a word on each object."""
+    attempt = ledger.begin(row=27, fault="a rehearsal on a real server", where="cluster")
     before = there(cluster)
     provider = KubeProvider(admin, Bounds(RUN, (name,)))
     first = rehearse(provider, SHOP)
@@ -224,11 +231,12 @@ def test_a_rehearsal_changes_nothing(cluster, admin, name):
     assert [one.verdict for one in first] == ["accepted"] + ["not tried"] * len(SHOP)
     assert [(one.verdict, one.said) for one in second] == [("accepted", "")] * len(SHOP)
     assert in_namespace(cluster, name) == set()
+    attempt.survived("mutating calls 0")
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("victim", "made", "rounds"), [("apply", False, 6), ("apply", True, 2), ("down", False, 6), ("down", True, 2)])
-def test_killed_at_any_moment_it_is_finished_by_the_next_down(cluster, admin, name, victim, made, rounds):
+def test_killed_at_any_moment_it_is_finished_by_the_next_down(cluster, admin, name, victim, made, rounds, ledger: Ledger):
     """Kill -9 at random moments of making and of removing, in a namespace that the run *made* or that was there: ``down`` ends it."""
     rng = random.Random(f"{SEED}:{victim}:{made}")
     print(f"seed {SEED} (repeat with SEED={SEED})")
@@ -238,6 +246,7 @@ def test_killed_at_any_moment_it_is_finished_by_the_next_down(cluster, admin, na
     before, whole_s = there(cluster), {"apply": 0.3, "down": 2.0}[victim]
     caught = 0
     for number in range(rounds):
+        attempt = ledger.begin(row=22, fault="making or removing killed -9 at a random moment", where="cluster")
         run = f"20261126-15{number:02d}00-abcd"
         provider = KubeProvider(admin, Bounds(run, (name,)))
         if victim == "down":
@@ -255,11 +264,13 @@ def test_killed_at_any_moment_it_is_finished_by_the_next_down(cluster, admin, na
 
         assert (first, second) == ((), ())
         assert there(cluster) - before == set()
+        attempt.survived("0 objects left")
     assert caught >= rounds // 3
 
 
-def test_a_dead_run_s_hold_ends_by_itself_and_not_before(cluster, admin, name):
+def test_a_dead_run_s_hold_ends_by_itself_and_not_before(cluster, admin, name, ledger: Ledger):
     """Killed -9: the next run is refused with its name while the hold lasts, and takes it after that."""
+    attempt = ledger.begin(row=21, fault="two runs want a namespace, and the one that has it is killed -9", where="cluster")
     cluster.kubectl("create", "namespace", name)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(cluster.kubeconfig), name, OTHER], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -279,10 +290,12 @@ def test_a_dead_run_s_hold_ends_by_itself_and_not_before(cluster, admin, name):
     assert RUN in record.holder
     assert 2.0 < time.monotonic() - killed_s < 10.0
     assert forget(admin, name, RUN)
+    attempt.survived("double-acquire 0")
 
 
-def test_what_is_stuck_is_told_until_it_is_not(cluster, admin, name):
+def test_what_is_stuck_is_told_until_it_is_not(cluster, admin, name, ledger: Ledger):
     """A finalizer of nobody's: told with its name by ``down``, by the namespace, and by the plan of the next run."""
+    attempt = ledger.begin(row=22, fault="an object that a finalizer keeps", where="cluster")
     provider = KubeProvider(admin, Bounds(RUN, (name,)), patience_s=3.0)
     settle(provider, [config_map("stuck")])
     cluster.kubectl("--namespace", name, "patch", "configmap", "stuck", "--patch", '{"metadata":{"finalizers":["example.org/keep"]}}')
@@ -302,10 +315,12 @@ def test_what_is_stuck_is_told_until_it_is_not(cluster, admin, name):
     assert "example.org/keep" in refusal.value.message
     eventually(lambda: cluster.kubectl("get", "namespace", name, "--ignore-not-found") == "")
     assert provider.down() == ()
+    attempt.survived("named until it was gone, then 0 left")
 
 
-def test_things_of_others_in_its_namespace_are_left_alone(cluster, admin, name):
+def test_things_of_others_in_its_namespace_are_left_alone(cluster, admin, name, ledger: Ledger):
     """The run's own go, the namespace stays for the others', and goes when they have gone."""
+    attempt = ledger.begin(row=26, fault="things of others beside ours", where="cluster")
     provider = KubeProvider(admin, Bounds(RUN, (name,)))
     settle(provider, [config_map("ours")])
     cluster.kubectl("--namespace", name, "create", "configmap", "theirs", "--from-literal=a=b")
@@ -319,6 +334,7 @@ def test_things_of_others_in_its_namespace_are_left_alone(cluster, admin, name):
     assert stays == {f"ConfigMap {name} theirs"}
     assert provider.down() == ()
     assert cluster.kubectl("get", "namespace", name, "--ignore-not-found") == ""
+    attempt.survived("0 touched")
 
 
 def test_a_quota_says_no_with_its_name(cluster, admin, name):
@@ -368,13 +384,15 @@ def test_pods_left_behind_by_their_deployment_go_too(cluster, admin, name):
     assert in_namespace(cluster, name) == set()
 
 
-def test_the_doctor_sees_a_real_cluster(cluster, admin, restricted, name):
+def test_the_doctor_sees_a_real_cluster(cluster, admin, restricted, name, ledger: Ledger):
     """Everything as an administrator; under the smallest rights it says what it cannot see."""
     cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     settings = KubeconfigCluster(provider="kubeconfig", namespace=name, node_proxy=True, node_helper=True)
     seen = {one.name: one for one in findings(admin, settings, SHOP)}
     unseen = {(one.name, one.state): one for one in findings(restricted, settings.model_copy(update={"node_proxy": False}))}
 
+    clocks_agree = seen["clock"].state == "ok"  # this machine is the node
+    ledger.count(row=8, fault="the clock of a server that shares ours", where="cluster", survived=clocks_agree, figure="within a second")
     assert {seen[what].state for what in ("api", "clock", "rights", "nodes", "runtime", "cgroups", "room")} == {"ok"}
     assert re.fullmatch(r"version [12] on \d+ nodes", seen["cgroups"].text)
     assert "containerd://" in seen["runtime"].text or "cri-o://" in seen["runtime"].text

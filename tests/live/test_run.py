@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from tests.live.conftest import ROOT, Cluster, eventually
+from tests.live.context import NAMES
+from tests.live.own_images import own_names
 
-NAMESPACE = "tidegauge-run"
+NAMESPACE = NAMES.new("tidegauge-run")
 FAULT_S = 15
 DOCUMENT = """
 version: 1
@@ -70,6 +72,7 @@ def objects(cluster: Cluster) -> set[str]:
     }
 
 
+@pytest.mark.images(own_names()["shop"], own_names()["locust"])
 @pytest.mark.timeout(1200)
 def test_a_run_on_a_cluster_ends_with_a_table_and_leaves_nothing(cluster: Cluster, document: Path, tmp_path: Path) -> None:
     """Three complete recordings in fresh deployments, an outage that users notice, a report; killed in a fault, it is over in time and removed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +29,12 @@ from tasks.telemetry.prometheus.preflight import looked_over
 from tasks.telemetry.runner import Collector
 from tasks.telemetry.samples import Samples, read_samples, read_series
 from tasks.telemetry.series import Series
+from tests.ledger import Ledger
 from tests.live.conftest import Cluster, eventually
+from tests.live.context import NAMES
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 DEMO, PROMETHEUS = "tidegauge.test/demo:1", "tidegauge.test/prometheus:3.16.0"
+pytestmark = [pytest.mark.live, pytest.mark.images(DEMO), pytest.mark.timeout(180)]
 CPU, REQUESTS = "container_cpu_usage_seconds_total", "request_duration_seconds_count"
 APP = """
 apiVersion: apps/v1
@@ -58,7 +59,7 @@ spec:
 @contextmanager
 def namespace(cluster: Cluster, name: str) -> Iterator[str]:
     """A namespace for the time inside; that of an earlier test may still be going."""
-    name = f"{name}-{secrets.token_hex(3)}"
+    name = NAMES.new(name)
     cluster.kubectl("create", "namespace", name)
     try:
         yield name
@@ -135,8 +136,9 @@ def burnt(cluster: Cluster, name: str) -> None:
     cluster.kubectl("get", "--raw", f"/api/v1/namespaces/{name}/pods/{pod}:80/proxy/burn?ms=20")
 
 
-def test_a_pod_is_deleted_in_the_middle(cluster: Cluster, app: str, tmp_path: Path) -> None:
+def test_a_pod_is_deleted_in_the_middle(cluster: Cluster, app: str, tmp_path: Path, ledger: Ledger) -> None:
     """One logical series a metric goes on, resets are counted, no sample is lost or doubled, events are there: under the smallest Roles."""
+    attempt = ledger.begin(row=7, fault="a pod is deleted in a recording", where="cluster")
     out = tmp_path / "recording"
     source = KubeletSource(kind="kubelet", interval_s=1.0, timeout_s=1.0, kubelet_interval_s=2.0)
     with (
@@ -173,6 +175,7 @@ def test_a_pod_is_deleted_in_the_middle(cluster: Cluster, app: str, tmp_path: Pa
     assert found.cadence is not None
     assert 0.5 < found.cadence["cadvisor"]["median_gap_s"] < 20
     assert json.loads((out / "collector.json").read_text())["kubelet"]["not_allowed"] == []
+    attempt.survived("1 series for 2 pods, duplicates 0")
 
 
 @contextmanager
@@ -188,6 +191,7 @@ def deployed(cluster: Cluster, place: str, app: str) -> Iterator[DeployedPrometh
         cluster.kubectl("delete", "clusterrole,clusterrolebinding", "-l", "tidegauge.dev/run=telemetry-live")
 
 
+@pytest.mark.images(PROMETHEUS)
 def test_a_prometheus_for_the_run_tells_the_same(cluster: Cluster, app: str, tmp_path: Path) -> None:
     """Raw samples by remote read through the proxy of its service: counters and CPU agree with those of the kubelet source."""
     connection = Kube.connect(KubeAccess(kubeconfig=str(cluster.kubeconfig))).connection(tmp_path / "connection")
