@@ -18,7 +18,7 @@ from tasks.faults.kube.injector import revert_all
 from tasks.faults.kube.kinds import KINDS
 from tasks.faults.kube.target import Target
 from tests.faults.kube.town import NAMESPACE, Killed, Mortal, Town
-from tests.reliability.conftest import Ledger
+from tests.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 MOMENTS = 12

@@ -26,7 +26,7 @@ from tasks.faults.preflight import FaultRequest
 from tasks.faults.processes import actuators_of
 from tests.faults.looks import closed, restarted, settled
 from tests.faults.small_shop import ROOT, SmallShop, until
-from tests.reliability.conftest import Ledger
+from tests.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 DURATION_S = 1.5

@@ -18,7 +18,7 @@ from tasks.faults.journal import Journal
 from tasks.faults.preflight import FaultRequest
 from tests.faults.looks import closed, healthy, settled
 from tests.faults.small_shop import ROOT, SmallShop, free_port, until
-from tests.reliability.conftest import Ledger
+from tests.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

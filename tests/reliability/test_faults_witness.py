@@ -23,7 +23,7 @@ from tasks.faults.proxy_series import growth, ratio
 from tasks.faults.rule_socket import RuleSocket
 from tasks.faults.witness import Evidence, Indicator, judge
 from tests.faults.small_shop import SmallShop
-from tests.reliability.conftest import Ledger
+from tests.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STEP_S = 0.1
