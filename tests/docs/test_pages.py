@@ -126,11 +126,24 @@ def test_public_objects_keep_to_the_schema():
 
 
 def test_the_schema_knows_every_kind_and_outcome():
-    """Those of processes and those of a cluster, and whatever a trial may have done."""
+    """Those of processes and those of a cluster as examples, since an import has kinds of its own; and whatever a trial may have done."""
     fault, detector = SCHEMA["properties"]["faults"]["items"]["properties"], SCHEMA["properties"]["detectors"]["items"]["properties"]
 
-    assert fault["kind"]["enum"] == detector["recall_by"]["items"]["properties"]["kind"]["enum"] == list(get_args(KindName))
+    assert fault["kind"]["examples"] == detector["recall_by"]["items"]["properties"]["kind"]["examples"] == list(get_args(KindName))
     assert fault["outcome"]["enum"] == [*Outcome, None]
+
+
+def test_the_schema_takes_imported_labels_and_failed_detectors():
+    """Kinds are free text there, intensities any number from 0 on; an empty kind is none. A detector without a result has a row too."""
+    whole = public(Runs(shared_run()).read("latest"))
+    fault, row = whole["faults"][0], whole["detectors"][0]
+    recall = {"kind": "slow release", "intensity": 250.0, "impact_events": 1, "events_detected": 1}
+    taken = {"faults": [{**fault, "kind": "slow release", "intensity": 0.0}], "detectors": [{**row, "recall_by": [recall]}]}
+
+    jsonschema.validate({**whole, **taken}, SCHEMA)
+    jsonschema.validate({**whole, "detectors": [{**row, "events_detected": None, "status": "timed out after 60 s"}]}, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**whole, "faults": [{**fault, "kind": ""}]}, SCHEMA)
 
 
 def test_the_schema_refuses_what_is_no_run():

@@ -47,6 +47,11 @@ KEYS = {
     "benign_alarm_ratio",
     "benign_alarm_ratio_low",
     "benign_alarm_ratio_high",
+    "load_changing_s",
+    "load_steady_s",
+    "false_alarms_load_changing_per_day",
+    "false_alarms_load_steady_per_day",
+    "load_change_ratio",
     "recall_by",
     "status",
 }

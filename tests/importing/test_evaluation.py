@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def imported(tmp_path_factory) -> Path:
     """A store with three imports of a shop whose carts were slow, and failed, for a minute of the third."""
     folder = tmp_path_factory.mktemp("evaluation")
     labels = folder / "faults.csv"
-    labels.write_text(f"kind,target,start,end\nlatency,carts,{FAULT_MS[0] / 1000},{FAULT_MS[1] / 1000}\n")
+    labels.write_text(f"kind,target,start,end\nslow release,carts,{FAULT_MS[0] / 1000},{FAULT_MS[1] / 1000}\n")
     times = np.arange(START_MS, START_MS + 45 * MINUTE_MS + 1, STEP_MS)
     with serving(folder / "server", shop(times, target="carts", faults_ms=[FAULT_MS])) as server:
         for role in WINDOWS:
@@ -83,6 +85,9 @@ def test_a_fault_in_an_import_is_detected(imported):
     assert (again.code, again.value["run"]) == (0, done.value["run"])
     assert "evidence of edges is off" in shown.out
     report = Path(done.value["report"]).read_text()
+    jsonschema.validate(done.value, json.loads((ROOT / "docs" / "reference" / "run.schema.json").read_text()))
+    assert [fault["kind"] for fault in done.value["faults"]] == ["slow release"]
+    assert (found["load_changing_s"], found["load_change_ratio"]) == (None, None)
     assert report.count("Imported from http://127.0.0.1") == 3
     assert "nobody watched load and machine" in report
     assert "evidence of edges is off" in report
