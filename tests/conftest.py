@@ -6,14 +6,18 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Take signals as on a terminal: a shell's background job, or one under nohup, would pass on that they are ignored."""
+    """Take signals as on a terminal (a shell's background job would pass on that they are ignored), and give examples their time."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Speed is measured by the benchmarks; an example that a busy machine slows down is no failure.
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
