@@ -82,8 +82,8 @@ class LiveLine:
 
     def __call__(self, step: Progress) -> None:
         """Show *step*."""
-        text = _line(step)[: max(20, _columns() - 1)]
-        end = "\n" if step.total is not None and step.done >= step.total else ""
+        text = _line(step) if step.lasting else _line(step)[: max(20, _columns() - 1)]
+        end = "\n" if step.lasting or (step.total is not None and step.done >= step.total) else ""
         _tell("\r" + text.ljust(self.width), end=end)
         self.width = 0 if end else len(text)
 
@@ -99,7 +99,7 @@ class MinuteLines:
         """Print *step* when it is due."""
         now = time.monotonic()
         ended = step.total is not None and step.done >= step.total
-        if self.silent or not (ended or now - self.last.get(step.stage, -1e9) >= 60):
+        if self.silent or not (ended or step.lasting or now - self.last.get(step.stage, -1e9) >= 60):
             return
         self.last[step.stage] = now
         _tell(_line(step))

@@ -2,7 +2,7 @@
 The functional test of an app: what a user does, once, before anything is recorded.
 
 The standard library alone is used: the file as it stands also runs in a pod, where nothing else is sure to be. There it is a
-program that takes ``{"address", "steps", "timeout_s"}`` as JSON from the environment variable SMOKE, and prints
+program that takes ``{"address", "steps", "timeout_s", "settle_s"}`` as JSON from the environment variable SMOKE, and prints
 ``{"steps": [...], "planned": N}``.
 """
 
@@ -11,22 +11,25 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import asdict, dataclass
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tasks.app.config import SmokeStep
 
 VARIABLE = "SMOKE"
 LONGEST_BYTES = 4 << 20
 """So much of an answer is read."""
+POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,25 @@ def tried(address: str, steps: Sequence[Mapping[str, Any]], timeout_s: float) ->
     return SmokeResult(tuple(done), len(steps))
 
 
+def await_way(address: str, settle_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """
+    Whether somebody takes connections at *address* within *settle_s* seconds.
+
+    Pods of a cluster are ready before each node and its names know the way to them.
+    """
+    place = urlsplit(address)
+    until_s = time.monotonic() + settle_s
+    while True:
+        try:
+            socket.create_connection((place.hostname or "", place.port or 80), timeout=POLL_S).close()
+        except OSError:
+            if time.monotonic() >= until_s:
+                return False
+            sleep(POLL_S)
+        else:
+            return True
+
+
 class _Straight(HTTPRedirectHandler):
     """A redirect is an answer like any other."""
 
@@ -136,8 +158,9 @@ def _answer(opener: OpenerDirector, request: Request, timeout_s: float) -> tuple
 
 
 def main() -> None:
-    """Try the steps in the environment variable; say what they found."""
+    """Try the steps in the environment variable, once there is a way to them; say what they found."""
     wanted = json.loads(os.environ[VARIABLE])
+    await_way(wanted["address"], wanted["settle_s"])
     sys.stdout.write(json.dumps(asdict(tried(wanted["address"], wanted["steps"], wanted["timeout_s"]))) + "\n")
 
 

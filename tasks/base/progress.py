@@ -17,6 +17,8 @@ class Progress:
     done: float = 0.0
     total: float | None = None
     unit: str = "s"
+    lasting: bool = False
+    """Whether the sentence has to stay in sight, and whole: somebody is asked to do something."""
 
 
 Report = Callable[[Progress], None]

@@ -26,6 +26,8 @@ class Renewal:
         self._say = say
         self._lock = threading.Lock()
         self._told = False
+        self._given_up = False
+        """Whether the time for somebody to log in is over: it is waited for once, not once for each request that follows."""
         self._failed: str | None = None
         """Why the login could not be read anew the last time."""
         self._looked_s = float("-inf")
@@ -78,7 +80,8 @@ class Renewal:
     def _pause(self, what: str, again: str, since_s: float) -> None:
         """Wait a little for somebody to log in; once, say how."""
         patience_s = self._access.auth_wait_s
-        if self._clock.monotonic_s() - since_s >= patience_s:
+        if self._given_up or self._clock.monotonic_s() - since_s >= patience_s:
+            self._given_up = True
             raise CredentialsError(f"{what}; waited {patience_s:.0f} s" if patience_s else what, next_step=again)
         if not self._told:
             self._told = True
@@ -86,5 +89,5 @@ class Renewal:
         self._clock.sleep(min(POLL_S, patience_s))
 
     def accepted(self) -> None:
-        """The server took the login: the next end of it is told again."""
-        self._told = False
+        """The server took the login: the next end of it is told, and waited for, again."""
+        self._told = self._given_up = False

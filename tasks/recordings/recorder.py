@@ -10,12 +10,13 @@ from typing import Any
 
 from tasks.app.model import App
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import LeftBehindError
+from tasks.base.errors import LeftBehindError, TidegaugeError
 from tasks.base.intervals import Interval
 from tasks.base.progress import Progress, Report
 from tasks.base.stopping import sheltered, stop_if_asked
 from tasks.base.trials import Trial
 from tasks.cluster.config import LocalCluster
+from tasks.cluster.provider import Leftover
 from tasks.faults.catalogue import kinds_for
 from tasks.faults.kind import FaultKind
 from tasks.faults.witness import REFERENCE_ROWS
@@ -152,13 +153,21 @@ class Recorder:
 
     def _take_down(self, deployed: Deployed) -> None:
         self.report(Progress("teardown", "stopping the services"))
-        left = deployed.down()
+        self._left = True  # until it is known: where nobody answers, everything may be there
+        left = self._downed(deployed)
         self._trials = with_journal(self._trials, self.state_dir)
         deployed.keep_outputs(self.folder)
         self._left = bool(left)
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
             raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
+
+    def _downed(self, deployed: Deployed) -> Sequence[Leftover]:
+        try:
+            return deployed.down()
+        except TidegaugeError as error:
+            error.next_step = f"{error.next_step or 'see why'}; then `tidegauge down --all`, since what it has made may still be there"
+            raise
 
     @contextmanager
     def _load(self, deployed: Deployed) -> Iterator[Load]:

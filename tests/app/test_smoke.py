@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tasks.app.config import SmokeStep
-from tasks.app.smoke import smoke
+from tasks.app.smoke import await_way, smoke
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -97,3 +97,18 @@ def test_nobody_at_home():
 
     assert not result.passed
     assert "GET /login got no answer (ConnectionRefusedError" in result.sentence
+
+
+def test_a_way_that_comes_late_is_waited_for():
+    """A Service takes connections a little later than its pods are ready; the first wait here is what opens it."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    opened: list[socket.socket] = []
+
+    def sleep(_: float) -> None:
+        opened.append(socket.create_server(("127.0.0.1", port)))
+
+    assert await_way(f"http://127.0.0.1:{port}/x", 5.0, sleep)
+    assert len(opened) == 1
+    opened[0].close()
+    assert not await_way(f"http://127.0.0.1:{port}", 0.0, sleep)

@@ -39,3 +39,13 @@ def test_progress_that_nobody_reads_ends_nothing(nobody: None):
 def test_the_exit_code_is_that_of_the_error_though_nobody_reads_why(nobody: None):
     """Seven, not that of a broken pipe."""
     assert fail(LockedError("the shop is in use"), json=False) == 7
+
+
+@pytest.mark.parametrize("kind", [MinuteLines, LiveLine])
+def test_what_somebody_has_to_do_stays_in_sight(capsys: pytest.CaptureFixture[str], kind: type[MinuteLines] | type[LiveLine]):
+    """Whole, on a line of its own, however soon it comes after others of its stage, and whatever comes next."""
+    report, text = kind(), f"the login is not valid any more: {'x' * 200}"
+    for step in (Progress("cluster", "a"), Progress("cluster", text, lasting=True), Progress("recording", "normal", 1, 60)):
+        report(step)
+
+    assert f"cluster: {text}\n" in capsys.readouterr().err

@@ -268,6 +268,24 @@ def test_nobody_logs_in(api: FakeApi, clock: QuickClock, tmp_path: Path):
     assert (refused.value.exit_code, sum(clock.slept)) == (4, 60)
 
 
+def test_a_login_that_nobody_renewed_is_waited_for_once(api: FakeApi, clock: QuickClock, tmp_path: Path):
+    """What is still to be removed then fails at once, one request after the other; whoever logs in later is let in."""
+    kube = Kube.connect(KubeAccess(str(api.kubeconfig(tmp_path / "kubeconfig")), auth_wait_s=60), clock=clock)
+    api.bearer = "second"
+
+    for _ in range(3):
+        with pytest.raises(CredentialsError, match="waited 60 s"):
+            kube.get(PODS)
+    assert sum(clock.slept) == 60
+
+    api.kubeconfig(tmp_path / "kubeconfig")
+    assert kube.get(PODS)["items"] == []
+    api.bearer = "third"
+    with pytest.raises(CredentialsError, match="waited 60 s"):
+        kube.get(PODS)
+    assert sum(clock.slept) == 120
+
+
 def test_each_end_of_a_login_is_told(api: FakeApi, clock: QuickClock, tmp_path: Path):
     """The second one as well."""
     said: list[str] = []

@@ -20,6 +20,7 @@ START_REASONS = frozenset(["CreateContainerConfigError", "CreateContainerError",
 NEVER_RAN = frozenset(["StartError", "ContainerCannotRun"])
 """Ends of a container whose program could not even be started: no second try will do better."""
 POD_EVENTS = frozenset(["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"])
+BACK_OFF = "CrashLoopBackOff"
 CRASHES = 3
 """So many failed starts are believed: the first ones may have come too early for what the program needs."""
 _FINAL = re.compile(r"not found|manifest unknown|does not exist|denied|unauthorized|invalid reference|not present", re.IGNORECASE)
@@ -38,6 +39,8 @@ PATIENCE_S: Mapping[str, float] = {
 NEW_NODE_S = 900.0
 """A cluster that adds a node by itself gets so long."""
 LOAD_IMAGES = "docs/how-to/load-images.md says how to bring an image into the cluster; another name goes into app.image or app.images"
+
+ASK_LESS = "ask for less (resources.requests in manifests, cpu_limit_cores and memory_limit_bytes in a document)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +122,14 @@ def _workload_troubles(workload: Mapping[str, Any], name: str, events: Sequence[
         yield from (_refused(about, "FailedCreate", str(one.get("message"))) for one in _about(events, kind, name, {"FailedCreate"}))
     if progressing is not None and progressing.get("status") == "False":
         text = f"{progressing.get('message')} (progressDeadlineSeconds)"
-        yield Trouble(about, "deadline", str(progressing.get("reason")), text, 0.0, f"see `kubectl describe {kind.lower()} {name}`")
+        yield Trouble(about, "deadline", str(progressing.get("reason")), text, 0.0, _look(workload, f"describe {kind.lower()} {name}"))
 
 
 def _refused(about: str, reason: str, message: str) -> Trouble:
     """No pod is made at all: a quota, a rule of admission, an account that is not there yet."""
     next_step = "see what the message asks for"
     if "exceeded quota" in message:
-        next_step = "ask for less (cpu_limit_cores, memory_limit_bytes), or for a larger ResourceQuota"
+        next_step = f"{ASK_LESS}, or for a larger ResourceQuota"
     elif "PodSecurity" in message:
         next_step = "take a namespace whose pod-security level allows it, or change the pod"
     return Trouble(about, "create", reason, message, PATIENCE_S["create"], next_step)
@@ -147,11 +150,11 @@ def pod_troubles(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
             str(status.get("reason") or "Failed"),
             message,
             PATIENCE_S["event"],
-            f"see `kubectl describe pod {name}`",
+            _look(pod, f"describe pod {name}"),
         )
     for group in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(group) or ():
-            yield from _container_troubles(name, container)
+            yield from _container_troubles(pod, container)
     for event in _about(events, "Pod", name, POD_EVENTS):
         yield Trouble(
             f"pod {name}",
@@ -159,7 +162,7 @@ def pod_troubles(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
             str(event["reason"]),
             str(event.get("message")),
             PATIENCE_S["event"],
-            f"see `kubectl describe pod {name}`",
+            _look(pod, f"describe pod {name}"),
         )
 
 
@@ -171,14 +174,16 @@ def _unscheduled(pod: str, said: Mapping[str, Any], events: Sequence[Mapping[str
         str(said.get("reason") or "Unschedulable"),
         str(said.get("message") or "no node takes it"),
         NEW_NODE_S if growing else PATIENCE_S["schedule"],
-        "ask for less (cpu_limit_cores, memory_limit_bytes), or give the cluster more or larger nodes",
+        f"{ASK_LESS}, or give the cluster more or larger nodes",
     )
 
 
-def _container_troubles(pod: str, container: Mapping[str, Any]) -> Iterator[Trouble]:
+def _container_troubles(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Iterator[Trouble]:
     waiting, last = inner(container, ("state", "waiting")) or {}, inner(container, ("lastState", "terminated")) or {}
-    reason, name = str(waiting.get("reason") or ""), str(container.get("name"))
-    message, about = str(waiting.get("message") or ""), f"pod {pod}/{name}"
+    ended = inner(container, ("state", "terminated")) or {}
+    reason, name, pods = str(waiting.get("reason") or ""), str(container.get("name")), str(inner(pod, ("metadata", "name")))
+    message, about = str(waiting.get("message") or ""), f"pod {pods}/{name}"
+    crashed = reason == BACK_OFF or bool(ended.get("exitCode"))  # an init container that failed is shown as ended until it is tried again
     if reason in IMAGE_REASONS:
         text = message or f"the image {container.get('image')} cannot be had"
         yield Trouble(about, "image", reason, text, _image_patience_s(reason, text), LOAD_IMAGES)
@@ -187,8 +192,9 @@ def _container_troubles(pod: str, container: Mapping[str, Any]) -> Iterator[Trou
         yield Trouble(about, "start", str(last["reason"]), text, PATIENCE_S["final"], _start_step(text))
     elif reason in START_REASONS:
         yield Trouble(about, "start", reason, message, PATIENCE_S["start"], _start_step(message))
-    elif reason == "CrashLoopBackOff" and int(container.get("restartCount") or 0) >= CRASHES - 1:
-        yield Trouble(about, "crash", reason, _ended(container, last), PATIENCE_S["final"], _crash_step(pod, name, last), (pod, name))
+    elif crashed and int(container.get("restartCount") or 0) >= CRASHES - 1:
+        how = ended or last
+        yield Trouble(about, "crash", BACK_OFF, _ended(container, how), PATIENCE_S["final"], _crash_step(pod, name, how), (pods, name))
 
 
 def _image_patience_s(reason: str, message: str) -> float:
@@ -212,10 +218,15 @@ def _ended(container: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     return f"started {int(container.get('restartCount') or 0) + 1} times, and each time {how} with exit code {code}{said}"
 
 
-def _crash_step(pod: str, container: str, last: Mapping[str, Any]) -> str:
+def _crash_step(pod: Mapping[str, Any], container: str, last: Mapping[str, Any]) -> str:
     if last.get("reason") == "OOMKilled":
-        return "give it more memory (memory_limit_bytes)"
-    return f"see `kubectl logs {pod} --container {container} --previous`"
+        return "give it more memory (resources.limits.memory in manifests, memory_limit_bytes in a document)"
+    return _look(pod, f"logs {inner(pod, ('metadata', 'name'))} --container {container} --previous")
+
+
+def _look(at: Mapping[str, Any], words: str) -> str:
+    namespace = inner(at, ("metadata", "namespace"))
+    return f"see `kubectl {f'--namespace {namespace} ' if namespace else ''}{words}`"
 
 
 def _about(events: Iterable[Mapping[str, Any]], kind: str, name: str, reasons: Collection[str]) -> Iterator[Mapping[str, Any]]:

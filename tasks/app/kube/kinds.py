@@ -15,7 +15,6 @@ NAMESPACED: Mapping[str, frozenset[str]] = {
             "LimitRange",
             "PersistentVolumeClaim",
             "Pod",
-            "PodTemplate",
             "ReplicationController",
             "ResourceQuota",
             "Secret",
@@ -23,10 +22,9 @@ NAMESPACED: Mapping[str, frozenset[str]] = {
             "ServiceAccount",
         ]
     ),
-    "apps": frozenset(["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
+    "apps": frozenset(["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
     "autoscaling": frozenset(["HorizontalPodAutoscaler"]),
     "batch": frozenset(["CronJob", "Job"]),
-    "coordination.k8s.io": frozenset(["Lease"]),
     "discovery.k8s.io": frozenset(["EndpointSlice"]),
     "networking.k8s.io": frozenset(["Ingress", "NetworkPolicy"]),
     "policy": frozenset(["PodDisruptionBudget"]),
@@ -60,7 +58,6 @@ WORKLOADS = frozenset(["DaemonSet", "Deployment", "StatefulSet"])
 """Kinds that keep pods running."""
 _TEMPLATES: Mapping[str, Loc] = {
     "Pod": (),
-    "PodTemplate": ("template",),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     **dict.fromkeys(["DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"], ("spec", "template")),
 }

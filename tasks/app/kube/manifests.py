@@ -43,9 +43,10 @@ def doubts_of(app: App, place: Place) -> tuple[str, ...]:
     """
     What is wrong with the manifests of *app* for *place*, as ``file:line:column: setting: what``; nothing is started.
 
-    A chart is not looked into: that takes Helm, which is a program that the document starts.
+    A chart is not looked into: that takes Helm, which is a program that the document starts. Nor are files that could not be
+    located when the document was read: that was told then.
     """
-    if not isinstance(app.settings, ManifestApp):
+    if not isinstance(app.settings, ManifestApp) or (app.folder is None and app.settings.digest is None):
         return ()
     try:
         pieces, wrong = _files(app.settings, app.folder)

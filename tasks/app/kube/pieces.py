@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.app.kube.kinds import inner
 from tasks.base.errors import DocumentError
 from tasks.base.yaml_events import Loc, resolved
 from tasks.base.yaml_source import LIMIT_SHOWN, Mistake, Source, dotted, parse_stream
@@ -98,7 +99,7 @@ def parsed(raw: bytes, name: str) -> tuple[list[Piece], list[Wrong]]:
     wrong = [Wrong(name, mistake) for source in sources for _, mistake in source.wrong]
     pieces = []
     for source in sources:
-        for loc, value in _objects(source):
+        for loc, value in _objects(source.value, ()):
             if isinstance(value, dict):
                 pieces.append(Piece(source, loc, value))
             else:
@@ -144,9 +145,11 @@ def meant(text: str) -> Any:
     return resolved(text)
 
 
-def _objects(source: Source) -> Iterator[tuple[Loc, Any]]:
-    value = source.value
-    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
-        yield from ((("items", index), item) for index, item in enumerate(value["items"]))
+def _objects(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+    """*value*, or what is in it: a List, or a ConfigMapList and its like, may hold Lists in its turn, as for kubectl."""
+    listed = isinstance(value, dict) and str(value.get("kind")).endswith("List") and inner(value, ("metadata", "name")) is None
+    if listed and isinstance(value.get("items"), list):
+        for index, item in enumerate(value["items"]):
+            yield from _objects(item, (*loc, "items", index))
     elif value is not None:
-        yield (), value
+        yield loc, value

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks.app.config import ClusterApp
+from tasks.app.kube.acceptance import name_problems, origin_problems, selector_problems
 from tasks.app.kube.kinds import CURRENT, GONE, NAMESPACED, WORKLOADS, containers, group_of, inner, is_builtin, template_at
 from tasks.app.kube.pieces import Piece, Wrong
 from tasks.app.kube.placement import Manifest
@@ -34,6 +36,7 @@ HARMLESS_CAPABILITIES = frozenset(
 )
 """Those that a container has anyway unless it drops them; Kubernetes' own standard "baseline" lets them be added."""
 HOOK = "helm.sh/hook"
+KUSTOMIZE = "kustomize is not read: render it first, as in kubectl kustomize FOLDER > app.yaml, and name the result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,10 @@ def all_wrong(settings: ClusterApp, pieces: Sequence[Piece], place: Place, *, wh
         place: Where they go.
         whole: Whether these are all that there are: where some could not be read, nothing is said of what is missing.
     """
-    found = [piece.wrong(*problem) for piece in pieces for problem in misshapen(piece.value)]
-    sound = [piece for piece in pieces if not misshapen(piece.value)]
+    found = [piece.wrong((), KUSTOMIZE) for piece in pieces if _is_kustomization(piece)]
+    known = [piece for piece in pieces if not _is_kustomization(piece)]
+    found += [piece.wrong(*problem) for piece in known for problem in misshapen(piece.value)]
+    sound = [piece for piece in known if not misshapen(piece.value)]
     found += [piece.wrong(*problem) for piece in sound for rule in RULES for problem in rule(piece.value, settings)]
     found += [piece.wrong(*problem) for piece in sound for problem in (*_namespace(piece.value, place), *_exposed(piece.value, place))]
     found += list(_twice(sound))
@@ -65,13 +70,17 @@ def all_wrong(settings: ClusterApp, pieces: Sequence[Piece], place: Place, *, wh
     return found
 
 
+def _is_kustomization(piece: Piece) -> bool:
+    """By its kind, which kubectl does not ask for where the file has the right name."""
+    named = Path(piece.source.name).name in ("kustomization.yaml", "kustomization.yml")
+    return str(piece.value.get("apiVersion")).startswith("kustomize.config.k8s.io/") or (named and "kind" not in piece.value)
+
+
 def _kind(value: Mapping[str, Any], _: ClusterApp) -> Iterator[Problem]:
     version, kind = value["apiVersion"], value["kind"]
     group = group_of(version)
     home = next((group for group, kinds in NAMESPACED.items() if kind in kinds), None)
-    if group == "kustomize.config.k8s.io":
-        yield ("kind",), "kustomize is not read: render it first, as in kubectl kustomize FOLDER > app.yaml, and name the result"
-    elif version in GONE and home is not None:
+    if version in GONE and home is not None:
         yield ("apiVersion",), f"{version} is gone from Kubernetes; write {CURRENT.get(home, 'v1')}"
     elif is_builtin(group) and home != group:
         what = f"{kind} in {version}" if home is None else f"{kind} is in {CURRENT.get(home, home or 'v1')}, and {kind} in {version}"
@@ -104,10 +113,10 @@ def _exposed(value: Mapping[str, Any], place: Place) -> Iterator[Problem]:
     if inner(value, ("spec", "type")) == "LoadBalancer":
         yield (
             ("spec", "type"),
-            "a LoadBalancer opens the app to the network and is billed; write ClusterIP, or allow_load_balancers: true in cluster",
+            "a LoadBalancer opens the app to the network and is billed; write ClusterIP, or cluster.allow_load_balancers: true",
         )
     if inner(value, ("spec", "externalIPs")):
-        yield ("spec", "externalIPs"), "opens the app to the network; leave it out, or write allow_load_balancers: true in cluster"
+        yield ("spec", "externalIPs"), "opens the app to the network; leave it out, or write cluster.allow_load_balancers: true"
 
 
 def _node(value: Mapping[str, Any], settings: ClusterApp) -> Iterator[Problem]:
@@ -144,7 +153,14 @@ def _privileges(container: Mapping[str, Any]) -> Iterator[Problem]:
             yield ("ports", index, "hostPort"), "a port of the node"
 
 
-RULES: tuple[Callable[[Mapping[str, Any], ClusterApp], Iterable[Problem]], ...] = (_kind, _hook, _node)
+RULES: tuple[Callable[[Mapping[str, Any], ClusterApp], Iterable[Problem]], ...] = (
+    _kind,
+    _hook,
+    _node,
+    name_problems,
+    origin_problems,
+    selector_problems,
+)
 """Each looks at one object."""
 
 
@@ -180,6 +196,8 @@ def _absent(settings: ClusterApp, workloads: Mapping[str, Any]) -> Iterator[str]
             yield f"app.workloads: there is no Deployment, StatefulSet or DaemonSet {one.name}{_near(one.name, workloads)}"
         elif one.metrics_path is not None and metrics_port(one, workloads[one.name]) is None:
             yield f"app.workloads: {one.name} needs its metrics_port: its containers name no port"
+        elif inner(workloads[one.name], ("spec", "replicas")) == 0:
+            yield f"app.workloads: {one.name} has replicas: 0, so nobody answers: write 1 or more, or leave it out of app.workloads"
 
 
 def _images(images: Iterable[str], named: Iterable[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tasks.app.kube.scope import require_namespaced
 from tasks.app.model import App
 from tasks.app.rollout import Rollout
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import LeftBehindError
+from tasks.base.errors import LeftBehindError, TidegaugeError
 from tasks.base.process import identify
 from tasks.base.progress import Progress, Report
 from tasks.cluster.command.provider import CommandProvider
@@ -62,6 +62,9 @@ class KubePlace:
         def say(text: str) -> None:
             report(Progress("deploy", text))
 
+        def ask(text: str) -> None:
+            report(Progress("cluster", text, lasting=True))
+
         noted = Noted(
             label=label_of(state_dir.name),
             cluster=self.cluster,
@@ -73,7 +76,7 @@ class KubePlace:
             process=identify(os.getpid()) if owned else None,
         )
         noted.write(state_dir)
-        kube = connected(noted, self.clock, say)
+        kube = connected(noted, self.clock, ask)
         where = Placement(noted.namespaces[0], noted.label, self.cluster.allow_load_balancers)
         manifests = manifests_of(app, where, kube_version=kube.version())
         require_namespaced(kube, manifests)
@@ -156,7 +159,12 @@ def _connected(cluster: KubeconfigCluster | CommandCluster, kubeconfig: str | No
 
 
 def _removed(provider: KubeProvider) -> None:
-    if left := provider.down():
+    try:
+        left = provider.down()
+    except TidegaugeError as error:
+        what = f"what was made may still be there: {error.message}"
+        raise LeftBehindError(what, next_step=f"{error.next_step or 'see why'}; then `tidegauge down --all`") from error
+    if left:
         named = ", ".join(f"{one.name} ({one.why})" for one in left)
         raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
 

@@ -20,6 +20,8 @@ from tasks.kube.waiting import NEVER_STARTS
 CONTAINER = "smoke"
 LONGEST_S = 120.0
 STEP_S = 5.0
+SETTLE_S = 20.0
+"""So long, at most, a new Service may not be known yet on the node of the test, or its name not in the cluster's DNS."""
 POLL_S = 0.25
 
 
@@ -47,7 +49,7 @@ def require_smoke_in_cluster(kube: Kube, where: Placement, app: App, address: st
 def smoke_pod(where: Placement, app: App, address: str, image: str) -> dict[str, Any]:
     """The pod: no right in the cluster, nothing to write to, and an end."""
     steps = [step.model_dump(mode="json") for step in app.smoke]
-    wanted = {"address": address, "steps": steps, "timeout_s": STEP_S}
+    wanted = {"address": address, "steps": steps, "timeout_s": STEP_S, "settle_s": SETTLE_S}
     container = {
         "name": CONTAINER,
         "image": image,

@@ -25,6 +25,12 @@ def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
     return pod(containerStatuses=[{"name": "web", "image": "i:1", "state": {"waiting": {"reason": reason, "message": message}}, **more}])
 
 
+def ended(group: str, code: int, restarts: int) -> dict[str, Any]:
+    """A pod whose only container has ended, and is not tried again yet."""
+    state = {"terminated": {"reason": "Error" if code else "Completed", "exitCode": code}}
+    return pod(**{group: [{"name": "web", "image": "i:1", "state": state, "restartCount": restarts}]})
+
+
 def event(reason: str, kind: str, name: str, message: str) -> dict[str, Any]:
     """What the cluster said about an object."""
     return {"reason": reason, "involvedObject": {"kind": kind, "name": name}, "message": message}
@@ -66,6 +72,8 @@ def test_ready_is_what_kubectl_means_by_it(one, ready, text):
         (waiting("ErrImageNeverPull", "not present with pull policy of Never"), "ErrImageNeverPull", 0, "pod web-1/web"),
         (waiting("CreateContainerConfigError", 'secret "x" not found'), "CreateContainerConfigError", 10, "pod web-1/web"),
         (waiting("CrashLoopBackOff", "back-off 20s", restartCount=2), "CrashLoopBackOff", 0, "pod web-1/web"),
+        (ended("initContainerStatuses", 4, restarts=2), "CrashLoopBackOff", 0, "pod web-1/web"),
+        (ended("containerStatuses", 1, restarts=3), "CrashLoopBackOff", 0, "pod web-1/web"),
         (waiting("RunContainerError", "no such file"), "RunContainerError", 10, "pod web-1/web"),
         (
             waiting("CrashLoopBackOff", "x", restartCount=0, lastState={"terminated": {"reason": "StartError", "message": "no such file"}}),
@@ -99,6 +107,8 @@ def test_the_pods_own_reason_is_told(given, reason, patience_s, about):
         waiting("CrashLoopBackOff", "back-off 10s", restartCount=1),
         {**waiting("ErrImagePull", "denied"), "metadata": {"name": "web-1", "deletionTimestamp": "2026-11-26T15:00:00Z"}},
         pod(conditions=[{"type": "PodScheduled", "status": "True"}]),
+        ended("initContainerStatuses", 0, restarts=3),
+        ended("initContainerStatuses", 4, restarts=1),
     ],
 )
 def test_what_is_on_its_way_is_no_trouble(given):
@@ -128,6 +138,15 @@ def test_a_crash_tells_how_it_ended_and_whose_log_to_read():
     assert trouble.message == "started 5 times, and each time OOMKilled with exit code 137"
     assert "memory_limit_bytes" in trouble.next_step
     assert trouble.log_of == ("web-1", "web")
+
+
+def test_what_to_type_works_wherever_one_is():
+    """The namespace is said: it is rarely the one of the user's context."""
+    given = {**ended("initContainerStatuses", 4, restarts=2), "metadata": {"name": "web-1", "namespace": "shop"}}
+    (trouble,) = condition_of(workload(), [given], []).troubles
+
+    assert trouble.next_step == "see `kubectl --namespace shop logs web-1 --container web --previous`"
+    assert trouble.message == "started 3 times, and each time Error with exit code 4"
 
 
 def test_a_quota_is_told_by_the_deployment():

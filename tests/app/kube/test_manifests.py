@@ -237,6 +237,16 @@ def test_metrics_without_a_port_are_refused(app):
     assert said == "the document: app.workloads: web needs its metrics_port: its containers name no port"
 
 
+def test_a_service_without_pods_is_refused(app):
+    """Nobody would answer, and nothing would be measured; what is not listed may rest."""
+    resting = WEB.replace("  template:", "  replicas: 0\n  template:")
+    other = "---\n" + resting.partition("---\n")[2].replace("name: web", "name: other")
+
+    (said,) = told(app(resting))
+    assert said.startswith("the document: app.workloads: web has replicas: 0, so nobody answers")
+    assert told(app(WEB + other)) == []
+
+
 def test_a_port_and_a_container_that_are_not_there_are_refused(app):
     """With what there is."""
     found = told(app(workloads=({"name": "web", "port": 81},), images={"wep": "a.test/x:1"}))

@@ -15,7 +15,7 @@ from tasks.cluster.kube.kinds import further_kinds
 from tasks.recordings.kube.logs import LONGEST_BYTES, bounded
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.place import KubePlace, label_of
-from tasks.recordings.kube.smoke_job import hopeless, smoke_pod
+from tasks.recordings.kube.smoke_job import LONGEST_S, hopeless, smoke_pod
 from tasks.recordings.settling import judging_features, provider_of
 from tasks.telemetry.config import DeployedPrometheus, PrometheusSource, TelemetryConfig
 
@@ -73,6 +73,7 @@ def test_the_smoke_test_runs_in_a_pod_that_may_do_nothing_else():
     told = json.loads(container["env"][0]["value"])
 
     assert [step["name"] for step in told["steps"]] == [step.name for step in app.smoke]
+    assert told["settle_s"] + told["timeout_s"] < LONGEST_S
     assert container["command"][:2] == ["python3", "-c"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["spec"]["automountServiceAccountToken"] is False
