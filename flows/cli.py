@@ -5,6 +5,7 @@ Commands live in ``flows.commands``; nothing heavy is imported until a command n
 ``--json``: then standard output is JSON and nothing else. Exit codes: :mod:`tasks.base.errors`.
 """
 
+import gc
 import io
 import os
 import signal
@@ -35,6 +36,7 @@ def build() -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
+    gc.set_threshold(50_000)  # tens of thousands of objects come with the imports and stay: to look through them again and again is in vain
     app, tokens = build(), list(sys.argv[1:] if argv is None else argv)
     json = wants_json(tokens)
     for stream in (sys.stdout, sys.stderr):
