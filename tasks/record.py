@@ -27,7 +27,7 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     """
     settings = RecordingSettings.of_key(job.settings)
     modules = dict(fingerprint(("tasks.recordings", "tasks.shop")).modules)
-    with shop_lock(store.root, f"{job.stage} of run {job.run or 'unnamed'}"):
+    with shop_lock(store.root, f"{job.stage} of run {job.run or 'without a record'}"):
         state_dir = state_folder(store.root, f"{settings.entry.name}-{secrets.token_hex(3)}")
         recorder = Recorder(settings, folder, state_dir, current_report(), store.root, job.run, modules=modules)
         try:

@@ -149,7 +149,9 @@ def _standing_place(root: Path, app: AppConfig, cluster: ClusterConfig, ttl_s: f
     if isinstance(cluster, LocalCluster):
         return LocalPlace(cluster if ttl_s is None else cluster.model_copy(update={"ttl_s": ttl_s}))
     if ttl_s is not None:
-        raise DocumentError("--ttl is for shops on this machine: nothing in a cluster looks after its end", next_step="tidegauge down")
+        raise DocumentError(
+            "--ttl is for shops on this machine: nothing in a cluster looks after its end", next_step="the same command without --ttl"
+        )
     from tasks.recordings.kube.place import KubePlace
 
     return KubePlace(cluster, app, TelemetryConfig(), root, name, SystemClock())

@@ -14,7 +14,7 @@ from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, NAMESPACE
 from tasks.cluster.kube.lease import Record
 from tasks.cluster.kube.leftovers import what_keeps
 from tasks.cluster.kube.manifests import labels_of, leaving
-from tasks.cluster.kube.needs import Need, needs
+from tasks.cluster.kube.needs import SETUP, Need, needs
 from tasks.cluster.kube.nodes import cgroup_version, node_findings, room, wanted_requests
 from tasks.cluster.kube.rights import ENFORCE
 from tasks.kube.access import KubeAccess
@@ -65,7 +65,7 @@ def findings(
     looks: tuple[Callable[[], Iterable[Finding]], ...] = (
         lambda: [version(kube)],
         lambda: [offset(kube, clock or SystemClock())],
-        lambda: rights(kube, needs(settings) if needed is None else needed),
+        lambda: rights(kube, still_asked(kube, settings, needs(settings) if needed is None else needed)),
         lambda: namespace(kube, settings),
         lambda: lease(kube, settings, clock or SystemClock()),
         lambda: nodes(kube, manifests, node_proxy=settings.node_proxy),
@@ -76,6 +76,12 @@ def findings(
             yield from look()
         except KubeError as error:
             yield Finding("cluster", "fail", error.message, error.next_step or "")
+
+
+def still_asked(kube: Kube, settings: KubernetesSettings, needed: Iterable[Need]) -> Iterator[Need]:
+    """*needed*, without the rights to make and remove a namespace that is there already: it stays."""
+    there = kube.find(ObjectRef("v1", NAMESPACE, None, settings.namespace)) is not None
+    return (need for need in needed if not (there and need.document == SETUP))
 
 
 def version(kube: Kube) -> Finding:

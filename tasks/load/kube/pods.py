@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.kube.waiting import NEVER_STARTS
-from tasks.load.kube.manifests import NUMBER, ROLE
+from tasks.load.kube.manifests import CONTAINER, NUMBER, ROLE
 
 STUCK = NEVER_STARTS | {"ImageInspectError", "CrashLoopBackOff"}
 """Reasons to wait that do not pass by themselves: a generator that ended once has nothing else to try."""
@@ -39,7 +39,10 @@ class PodState:
 def state_of(pod: Mapping[str, Any]) -> PodState:
     """What *pod*, an object of the API, says."""
     metadata, status = pod["metadata"], pod.get("status") or {}
-    container: Mapping[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
+    containers = status.get("containerStatuses") or ()
+    container: Mapping[str, Any] = next(
+        (one for one in containers if one.get("name") == CONTAINER), {}
+    )  # a mesh may have put its own beside it
     now, before = container.get("state") or {}, container.get("lastState") or {}
     ended = now.get("terminated") or before.get("terminated") or {}
     waiting = now.get("waiting") or {}

@@ -102,6 +102,17 @@ def test_without_a_look_at_nodes_that_is_said(look, api):
     assert "room" not in found
 
 
+def test_to_make_a_namespace_is_asked_for_only_where_there_is_none(look, api):
+    """With a Role in a namespace that an administrator made, nothing lacks."""
+    api.granted = documents(settings(create_namespace=False))["run"]
+    assert not any("create namespaces" in one.text for one in look()["rights"])
+    api.remove("ServiceAccount", "default", "shop")
+    api.remove("ConfigMap", "kube-root-ca.crt", "shop")
+    api.remove("Namespace", "shop")
+
+    assert any("create namespaces" in one.text and "configs/rbac/setup.yaml" in one.fix for one in look()["rights"])
+
+
 def test_a_namespace_is_looked_at(look, api):
     """There, to be made, to be asked for, or on its way out."""
     assert "shop is there" in look()["namespace"][0].text

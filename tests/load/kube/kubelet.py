@@ -143,7 +143,7 @@ class Kubelet:
 
 def status(phase: str, restarts: int, state: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A pod's status."""
-    return {"phase": phase, "containerStatuses": [{"restartCount": restarts, "state": state, "lastState": last or {}}]}
+    return {"phase": phase, "containerStatuses": [{"name": CONTAINER, "restartCount": restarts, "state": state, "lastState": last or {}}]}
 
 
 @dataclass

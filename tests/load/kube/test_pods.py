@@ -27,6 +27,16 @@ def test_a_worker_whose_process_was_killed():
     assert (pod.begun, pod.over, pod.restarts, pod.exit_code) == (True, False, 1, 137)
 
 
+def test_what_a_mesh_puts_beside_the_generator_says_nothing_about_it():
+    """The proxy comes first in the list, and was started again: the generator was not."""
+    pod = json.loads(json.dumps(PODS["running"]))
+    pod["status"]["containerStatuses"].insert(
+        0, {"name": "istio-proxy", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    )
+
+    assert (state_of(pod).restarts, state_of(pod).begun, state_of(pod).stuck) == (0, True, None)
+
+
 def test_a_master_has_no_number():
     """It takes no share."""
     assert state_of(PODS["master"]).worker is None
