@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -22,15 +21,12 @@ from tasks.cluster.kube.manifests import Bounds, Manifest
 from tasks.cluster.kube.provider import KubeProvider
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
-from tests.live.conftest import ROOT, Cluster, eventually
+from tests.live.conftest import ROOT, Cluster
 from tests.live.context import NAMES
 from tests.live.own_images import own_names
 
 pytestmark = [pytest.mark.live, pytest.mark.images(own_names()["shop"]), pytest.mark.timeout(300)]
 SHOP = app_of(DemoShop())
-TIMES = 3
-SHARE = 1.2
-"""Of kubectl's time: the issue of a plan's own overhead."""
 SMOKE = """
 import sys
 from tasks.app.config import DemoShop
@@ -64,35 +60,16 @@ def put(kube: Kube, place: Placement, manifests: Iterable[Manifest]) -> None:
         provider.apply(change)
 
 
-def emptied(cluster: Cluster, place: Placement) -> None:
-    """Everything of the run is gone."""
-    labels = f"--selector=tidegauge.dev/run={place.run}"
-    cluster.kubectl(f"--namespace={place.namespace}", "delete", "deployment,service", labels, "--wait=true", "--cascade=foreground")
-    eventually(lambda: not cluster.kubectl(f"--namespace={place.namespace}", "get", "pods", "--output=name"))
-
-
-def ours_s(kube: Kube, place: Placement) -> float:
-    """Seconds until the shop is ready, as the product does it."""
-    begun_s = time.monotonic()
+def ready(kube: Kube, place: Placement) -> None:
+    """The shop is there, as the product does it."""
     manifests = manifests_of(SHOP, place)
     put(kube, place, manifests)
     Rollout(kube, place, manifests, timeout_s=120).wait()
-    return time.monotonic() - begun_s
-
-
-def kubectls_s(cluster: Cluster, place: Placement) -> float:
-    """Seconds until the same objects are ready, as kubectl does it."""
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests_of(SHOP, place))})
-    begun_s = time.monotonic()
-    cluster.kubectl("apply", "--server-side", "--filename=-", given=text)
-    for name in SHOP.names:
-        cluster.kubectl(f"--namespace={place.namespace}", "rollout", "status", f"deployment/{name}", "--timeout=120s")
-    return time.monotonic() - begun_s
 
 
 def test_the_shop_sells_socks(cluster, kube, place):
     """Browsing, a basket, an order, a refusal: through the Service of its entry, as every user comes in."""
-    ours_s(kube, place)
+    ready(kube, place)
     way_in = entrance(SHOP, manifests_of(SHOP, place), place.namespace)
     address = cluster.kubectl(f"--namespace={place.namespace}", "get", "service", way_in.service, "--output=jsonpath={.spec.clusterIP}")
     inside = ["nsenter", f"--net={cluster.netns}", sys.executable, "-c", SMOKE, f"http://{address}:{way_in.port}"]
@@ -105,7 +82,7 @@ def test_the_shop_sells_socks(cluster, kube, place):
 
 def test_pods_have_what_the_app_file_says(cluster, kube, place):
     """The image by its digest, the limits, another user than root, a file system that nobody writes to."""
-    ours_s(kube, place)
+    ready(kube, place)
     (pod,) = json.loads(cluster.kubectl(f"--namespace={place.namespace}", "get", "pods", "--selector=app=carts", "--output=json"))["items"]
 
     (container,) = pod["status"]["containerStatuses"]
@@ -120,23 +97,12 @@ def test_pods_have_what_the_app_file_says(cluster, kube, place):
 def test_applied_again_nothing_starts_anew(cluster, kube, place):
     """The same objects are the same pods."""
     pods = [f"--namespace={place.namespace}", "get", "pods", "--output=jsonpath={.items[*].metadata.uid}"]
-    ours_s(kube, place)
+    ready(kube, place)
     before = cluster.kubectl(*pods)
 
-    assert ours_s(kube, place) < 2
+    ready(kube, place)
+
     assert cluster.kubectl(*pods) == before
-
-
-def test_ready_as_soon_as_kubectl_could_tell(cluster, kube, place):
-    """Turn by turn, the median of each; no more than a fifth is ours."""
-    mine, kubectls = [], []
-    for _ in range(TIMES):
-        for measure, seconds in ((lambda: ours_s(kube, place), mine), (lambda: kubectls_s(cluster, place), kubectls)):
-            seconds.append(measure())
-            emptied(cluster, place)
-    print(f"ready after {mine} s, with kubectl after {kubectls} s")
-
-    assert statistics.median(mine) <= SHARE * statistics.median(kubectls), (mine, kubectls)
 
 
 def test_the_sock_shops_manifests_are_taken(kube, place):
