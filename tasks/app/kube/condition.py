@@ -18,7 +18,9 @@ IMAGE_REASONS = frozenset(
 )
 START_REASONS = frozenset(["CreateContainerConfigError", "CreateContainerError", "RunContainerError"])
 NEVER_RAN = frozenset(["StartError", "ContainerCannotRun"])
-"""Ends of a container whose program could not even be started: no second try will do better."""
+"""Ends of a container whose program could not even be started."""
+_NO_PROGRAM = re.compile(r"\bexec: |executable file|exec format error", re.IGNORECASE)
+"""Of those, what no second try does better; a sandbox that died meanwhile, for one, is made anew."""
 POD_EVENTS = frozenset(["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"])
 BACK_OFF = "CrashLoopBackOff"
 CRASHES = 3
@@ -189,7 +191,8 @@ def _container_troubles(pod: Mapping[str, Any], container: Mapping[str, Any]) ->
         yield Trouble(about, "image", reason, text, _image_patience_s(reason, text), LOAD_IMAGES)
     elif waiting and last.get("reason") in NEVER_RAN:
         text = str(last.get("message") or message)
-        yield Trouble(about, "start", str(last["reason"]), text, PATIENCE_S["final"], _start_step(text))
+        patience_s = PATIENCE_S["final" if _NO_PROGRAM.search(text) else "event"]
+        yield Trouble(about, "start", str(last["reason"]), text, patience_s, _start_step(text))
     elif reason in START_REASONS:
         yield Trouble(about, "start", reason, message, PATIENCE_S["start"], _start_step(message))
     elif crashed and int(container.get("restartCount") or 0) >= CRASHES - 1:

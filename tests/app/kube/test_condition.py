@@ -76,9 +76,21 @@ def test_ready_is_what_kubectl_means_by_it(one, ready, text):
         (ended("containerStatuses", 1, restarts=3), "CrashLoopBackOff", 0, "pod web-1/web"),
         (waiting("RunContainerError", "no such file"), "RunContainerError", 10, "pod web-1/web"),
         (
-            waiting("CrashLoopBackOff", "x", restartCount=0, lastState={"terminated": {"reason": "StartError", "message": "no such file"}}),
+            waiting(
+                "CrashLoopBackOff",
+                "x",
+                lastState={"terminated": {"reason": "StartError", "message": 'exec: "nope": executable file not found'}},
+            ),
             "StartError",
             0,
+            "pod web-1/web",
+        ),
+        (
+            waiting(
+                "CrashLoopBackOff", "x", lastState={"terminated": {"reason": "StartError", "message": "lstat /proc/1/ns/ipc: no such file"}}
+            ),
+            "StartError",
+            30,
             "pod web-1/web",
         ),
         (
