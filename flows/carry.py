@@ -12,7 +12,6 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled as CancelledState
 
 from flows.aftermath import aftermath
-from flows.cluster_checks import require_rights
 from flows.document import Experiment
 from flows.pipeline import Pipeline
 from flows.records import RunRecord, complete, numbers_of
@@ -115,6 +114,8 @@ def _see_rights(stages: Stages, store: Store, *, may_record: bool, say: Callable
     local = isinstance(stages.experiment.cluster, LocalCluster)
     entries = stages.experiment.recorded if may_record and not local else ()
     if any(look_up(store, stages.record(entry), acceptance(entry))[0] is None for entry in entries):
+        from flows.cluster_checks import require_rights  # only now: it brings along all that is known of clusters
+
         require_rights(stages.experiment, store.root, say)
 
 

@@ -67,18 +67,22 @@ def plan(file: Path, *, set_: Set = None, common: Common = Common()) -> int:
     set_
         Override a setting; may be repeated.
     """
-    from flows.cluster_plan import cluster_plan, cluster_text
     from flows.document import load_document
     from flows.drawing import drawn
     from flows.timeline import timeline
     from flows.trust import programs
+    from tasks.cluster.config import LocalCluster
 
     document = load_document(file, set_ or [])
     made = timeline(document, str(file))
-    inside = cluster_plan(document, made)
-    lines = [drawn(document, made), *([] if inside is None else [cluster_text(inside)])]
+    lines, inside = [drawn(document, made)], None
+    if not isinstance(document.cluster, LocalCluster):
+        from flows.cluster_plan import cluster_plan, cluster_text
+
+        if (planned := cluster_plan(document, made)) is not None:
+            lines, inside = [*lines, cluster_text(planned)], planned.to_json()
     lines += [f"starts  {argv}" for argv in programs(document)]
-    common.show({**made.to_json(), "cluster": None if inside is None else inside.to_json()}, "\n".join(lines))
+    common.show({**made.to_json(), "cluster": inside}, "\n".join(lines))
     return 0
 
 
