@@ -124,7 +124,7 @@ def merged(before: Iterable[Entry], book: Book, collected: Collection[str], whol
 
 def still_there(test: str, root: Path = ROOT) -> bool:
     """Whether the function of a node id stands in its file."""
-    path, name = root / file_of(test), test.rpartition("::")[2].partition("[")[0]
+    path, name = root / file_of(test), test.partition("[")[0].rpartition("::")[2]
     return path.is_file() and re.search(rf"^ *def {re.escape(name)}\(", path.read_text(), re.MULTILINE) is not None
 
 

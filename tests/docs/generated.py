@@ -264,7 +264,7 @@ def reliability_page(entries: Sequence[Entry], gone: Sequence[str] = ()) -> str:
 
 def _function(test: str) -> str:
     """Name of the function in a node id."""
-    return test.rpartition("::")[2].partition("[")[0]
+    return test.partition("[")[0].rpartition("::")[2]
 
 
 def _some(faults: Iterable[str]) -> str:
