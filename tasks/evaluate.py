@@ -220,7 +220,8 @@ def notes(bench: Bench, table: Evaluation, leaked: dict[str, Any] | None) -> lis
             f"scores, and it can bound the rate at {'-' if bound is None else f'{bound:.0f}'} a day (95 %)"
         )
     lines += apart(table.results)
-    lines += [line for line in (benign_line(table.results),) if line is not None]
+    if (told := benign_line(table.results)) is not None:
+        lines.append(told)
     lines += [line for name in bench.names("hold-out") if (line := pretended(bench, table, name)) is not None]
     if leaked is not None and leaked["auc"] is not None:
         lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")

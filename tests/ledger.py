@@ -124,13 +124,18 @@ def merged(before: Iterable[Entry], book: Book, collected: Collection[str], whol
 
 def still_there(test: str, root: Path = ROOT) -> bool:
     """Whether the function of a node id stands in its file."""
-    path, name = root / file_of(test), test.partition("[")[0].rpartition("::")[2]
+    path, name = root / file_of(test), function_of(test)
     return path.is_file() and re.search(rf"^ *def {re.escape(name)}\(", path.read_text(), re.MULTILINE) is not None
 
 
 def file_of(test: str) -> str:
     """The file in a node id."""
     return test.partition("::")[0]
+
+
+def function_of(test: str) -> str:
+    """The function in a node id; what stands in brackets may hold colons."""
+    return test.partition("[")[0].rpartition("::")[2]
 
 
 def whole_files(session: pytest.Session) -> set[str]:

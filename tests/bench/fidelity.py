@@ -37,8 +37,18 @@ def walked(shape: Shape, offset_s: float, host: str, out: Path) -> LoadHistory:
         OSError: The generator died.
     """
     load = LoadRun.start(LoadConfig(users=shape), host=host, seed=3, out=out, duration_s=LENGTH_S, offset_s=offset_s)
+    return ended(load, out, LENGTH_S)
+
+
+def ended(load: LoadRun, out: Path, length_s: float) -> LoadHistory:
+    """
+    What became of *load*, which writes into *out*, once its *length_s* are over.
+
+    Raises:
+        OSError: The generator died.
+    """
     try:
-        deadline_s = time.monotonic() + LENGTH_S + 30
+        deadline_s = time.monotonic() + length_s + 30
         while not load.status().finished:
             if load.keep() is not None or time.monotonic() > deadline_s:
                 raise OSError(f"the load generator did not come to its end, see {out}")

@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from tasks.load.config import Constant, Journey, LoadConfig, Request
-from tasks.load.history import LoadHistory, finish, read_history
+from tasks.load.history import LoadHistory
 from tasks.load.runner import LoadRun
+from tests.bench.fidelity import ended
 from tests.bench.rows import Goal, Row, made
 from tests.bench.stopwatch import ROUNDS, machine
 
@@ -70,16 +70,7 @@ def walked(host: str, out: Path) -> LoadHistory:
     visit = Journey(name="visit", requests=tuple(Request(method="GET", path=f"/{number}") for number in range(REQUESTS)))
     settings = LoadConfig(users=Constant(shape="constant", users=USERS), journeys_per_user_per_s=1.0, journeys=(visit,))
     load = LoadRun.start(settings, host=host, seed=3, out=out, duration_s=LENGTH_S)
-    try:
-        until_s = time.monotonic() + LENGTH_S + 30
-        while not load.status().finished:
-            if load.keep() is not None or time.monotonic() > until_s:
-                raise OSError(f"the load generator did not come to its end, see {out}")
-            time.sleep(0.5)
-    finally:
-        load.stop()
-    finish(out)
-    return read_history(out)
+    return ended(load, out, LENGTH_S)
 
 
 def spent(history: LoadHistory) -> tuple[float, bool]:

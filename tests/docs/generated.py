@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tasks.base.yaml_source import read_source
 from tests.bench.rows import FIGURES, read_rows
 from tests.bench.table import page as performance_page
-from tests.ledger import Entry, joined
+from tests.ledger import Entry, function_of, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Printed by `make docs`; edit the code instead. -->\n"
@@ -248,23 +248,18 @@ def reliability_page(entries: Sequence[Entry], gone: Sequence[str] = ()) -> str:
             _some(one.fault for one in found),
             sum(one.tried for one in found),
             sum(one.survived for one in found),
-            ", ".join(f"`{name}`" for name in dict.fromkeys(_function(one.test) for one in found)),
+            ", ".join(f"`{name}`" for name in dict.fromkeys(function_of(one.test) for one in found)),
         )
         for (row, where), found in rows.items()
     ]
     tried, survived = (sum(line[place] for line in shown) for place in (3, 4))
     head = RELIABILITY.format(note=NOTE, survived=survived, tried=tried)
-    left_out = ", ".join(f"`{name}`" for name in dict.fromkeys(map(_function, gone)))
+    left_out = ", ".join(f"`{name}`" for name in dict.fromkeys(map(function_of, gone)))
     tail = f"\nLeft out, since these tests are no longer there: {left_out}.\n" if gone else ""
     for folder, name in SUITES.items():
         if not any(entry.test.startswith(folder) for entry in entries):
             tail += f"\nThere is no row of `{name}`: it was not run where this was printed.\n"
     return head + table(("row", "where", "what is done", "tried", "survived", "shown by"), shown) + tail
-
-
-def _function(test: str) -> str:
-    """Name of the function in a node id."""
-    return test.partition("[")[0].rpartition("::")[2]
 
 
 def _some(faults: Iterable[str]) -> str:

@@ -65,7 +65,7 @@ def findings(
     looks: tuple[Callable[[], Iterable[Finding]], ...] = (
         lambda: [version(kube)],
         lambda: [offset(kube, clock or SystemClock())],
-        lambda: rights(kube, still_asked(kube, settings, needs(settings) if needed is None else needed)),
+        lambda: rights(kube, needs(settings) if needed is None else needed),
         lambda: namespace(kube, settings),
         lambda: lease(kube, settings, clock or SystemClock()),
         lambda: nodes(kube, manifests, node_proxy=settings.node_proxy),
@@ -76,12 +76,6 @@ def findings(
             yield from look()
         except KubeError as error:
             yield Finding("cluster", "fail", error.message, error.next_step or "")
-
-
-def still_asked(kube: Kube, settings: KubernetesSettings, needed: Iterable[Need]) -> Iterator[Need]:
-    """*needed*, without the rights to make and remove a namespace that is there already: it stays."""
-    there = kube.find(ObjectRef("v1", NAMESPACE, None, settings.namespace)) is not None
-    return (need for need in needed if not (there and need.document == SETUP))
 
 
 def version(kube: Kube) -> Finding:
@@ -110,7 +104,7 @@ def offset(kube: Kube, clock: Clock) -> Finding:
 
 
 def rights(kube: Kube, wanted: Iterable[Need]) -> Iterator[Finding]:
-    """What the login may not do though a run needs it, and the Role that would do."""
+    """What the login may not do though a run needs it, and the Role that would do; to make a namespace that is there is not needed."""
     needed = tuple(dict.fromkeys(wanted))
     lacking = set(missing(kube, [need.permission for need in needed]))
     strict = [need for need in needed if need.permission in lacking and not need.optional]
@@ -121,8 +115,19 @@ def rights(kube: Kube, wanted: Iterable[Need]) -> Iterator[Finding]:
         yield Finding("rights", "ok", f"each of {len(there)} rights that a run needs is there")
     for why in dict.fromkeys(need.why for need in needed if need.permission in lacking and need.optional):
         which = [need for need in needed if need.why == why and need.permission in lacking]
+        if which[0].document == SETUP and _made_already(kube, needed):
+            continue
         fix = f"kubectl apply -f configs/rbac/{which[0].document}.yaml, if that is wanted"
         yield Finding("rights", "warn", f"without {', '.join(str(need.permission) for need in which)}: not {why}", fix)
+
+
+def _made_already(kube: Kube, needed: Iterable[Need]) -> bool:
+    """Whether the namespace that *needed* speaks of is seen to be there."""
+    names = {need.permission.name for need in needed if need.document == SETUP and need.permission.name}
+    try:
+        return all(kube.find(ObjectRef("v1", NAMESPACE, None, name)) is not None for name in names)
+    except Forbidden:
+        return False
 
 
 def lacks(needed: Sequence[Need]) -> Finding:

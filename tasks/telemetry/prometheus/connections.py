@@ -43,16 +43,8 @@ class _Connection(HTTPConnection):
         return super().getresponse()
 
 
-class _SecureConnection(HTTPSConnection):
-    def connect(self) -> None:
-        """As in the library, to an address that is allowed; TLS sends nothing secret before the server's certificate is checked."""
-        super().connect()
-        _look_at_peer(self)
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in the library
-        """The head of the reply, whose time is limited too."""
-        hold(self.sock)
-        return super().getresponse()
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same over TLS, which sends nothing secret before the server's certificate is checked."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -113,6 +113,16 @@ def test_to_make_a_namespace_is_asked_for_only_where_there_is_none(look, api):
     assert any("create namespaces" in one.text and "configs/rbac/setup.yaml" in one.fix for one in look()["rights"])
 
 
+def test_a_login_without_any_right_is_told_all_that_it_lacks(look, api):
+    """It may not look whether the namespace is there either: that hides nothing."""
+    api.granted = []
+    strict, *wanted = look()["rights"]
+
+    assert strict.state == "fail"
+    assert "- deployments" in strict.more
+    assert any("create namespaces" in one.text for one in wanted)
+
+
 def test_a_namespace_is_looked_at(look, api):
     """There, to be made, to be asked for, or on its way out."""
     assert "shop is there" in look()["namespace"][0].text
