@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.conftest import ROOT, Cluster, Machine, eventually
+from tests.live.harness.inventory import cgroups
 from tests.live.harness.layout import Layout
 from tests.live.harness.up import forwarded
 
@@ -59,6 +60,21 @@ def gone_afterwards(machine: Machine) -> Iterator[None]:
     """Whatever a test does, nothing is up after it."""
     yield
     machine.down()
+
+
+@pytest.mark.parametrize("unified", [False, True])
+def test_cgroups_of_others_are_not_its_own(tmp_path, unified):
+    """The uppermost are looked at, and those of pods at any depth; not what another manager makes below its own."""
+    top = tmp_path if unified else tmp_path / "memory"
+    for name in ("kubepods/burstable/pod1", "others/5ac6", "docker/1/kubepods/pod2", "user.slice/kubepods"):
+        (top / name).mkdir(parents=True)
+    if unified:
+        (tmp_path / "cgroup.controllers").touch()
+
+    found = {Path(path).relative_to(top).as_posix() for path in cgroups(tmp_path)}
+
+    pods = {"kubepods", "kubepods/burstable", "kubepods/burstable/pod1", "docker/1/kubepods", "docker/1/kubepods/pod2"}
+    assert found == pods | {"others", "docker"}
 
 
 @pytest.mark.parametrize("cycle", [1, 2, 3])

@@ -2,7 +2,8 @@
 What a machine has, as far as a node of Kubernetes changes it: taken before ``up``, and compared after ``down``.
 
 Whatever is there afterwards and was not before is left over, whoever made it. Not looked at is what a login makes (a folder of
-the user in ``/run/user``, cgroups of systemd), what logs make, and sysctls that count by themselves.
+the user in ``/run/user``, cgroups of systemd), what other managers of processes make below cgroups of their own, what logs make, and
+sysctls that count by themselves.
 """
 
 from __future__ import annotations
@@ -83,11 +84,18 @@ def mount_points() -> Iterator[str]:
             yield point
 
 
-def cgroups() -> Iterator[str]:
-    """Every cgroup of every hierarchy but systemd's own."""
-    for folder, names, _ in os.walk(CGROUPS):
-        names[:] = [name for name in names if not name.endswith(SYSTEMD)]
-        yield from (f"{folder}/{name}" for name in names)
+def cgroups(root: Path = CGROUPS) -> Iterator[str]:
+    """
+    The uppermost cgroups of every hierarchy, and those of pods wherever they are, with all that is in them.
+
+    Below its own, whatever else starts processes here (systemd, a container, the service that started us) makes cgroups as it likes.
+    """
+    hierarchies = [root] if (root / "cgroup.controllers").is_file() else [path for path in root.iterdir() if path.is_dir()]
+    for hierarchy in hierarchies:
+        for folder, names, _ in os.walk(hierarchy):
+            names[:] = [name for name in names if not name.endswith(SYSTEMD)]
+            found = (f"{folder}/{name}" for name in names)
+            yield from (path for path in found if folder == str(hierarchy) or f"/{POD_CGROUP}" in path)
 
 
 def pod_processes() -> list[int]:
