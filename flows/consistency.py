@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.app.config import AppConfig, ClusterApp, OwnApp
 from tasks.app.files import app_of, placed
-from tasks.app.kube.manifests import doubts_of
-from tasks.app.kube.rules import Place
 from tasks.app.model import App
 from tasks.app.resolve import processes
 from tasks.base.errors import DocumentError
@@ -19,7 +17,6 @@ from tasks.base.yaml_events import Loc
 from tasks.base.yaml_source import undotted
 from tasks.cluster.config import LocalCluster
 from tasks.faults.kind import WITNESS_ROWS
-from tasks.faults.kube.rights import on_nodes
 from tasks.faults.schedule import Settling, refusals
 from tasks.features.config import MIN_ROWS
 from tasks.load.config import Csv
@@ -151,6 +148,10 @@ def _places(experiment: Experiment) -> Iterator[Doubt]:
         if source.kind == "kubelet" or (isinstance(source, PrometheusSource) and source.in_cluster):
             yield ("telemetry", "sources", 0, "kind"), f"there is no cluster that {source.kind} could ask: cluster.provider is local"
         return
+    from tasks.app.kube.manifests import doubts_of
+    from tasks.app.kube.rules import Place
+    from tasks.faults.kube.rights import on_nodes
+
     if source.kind == "scrape":
         yield ("telemetry", "sources", 0, "kind"), "scrape asks processes of this machine; in a cluster take kubelet or prometheus"
     if isinstance(source, KubeletSource) and source.containers != "none" and not cluster.node_proxy:

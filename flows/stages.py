@@ -16,12 +16,12 @@ from tasks.recordings.config import RecordingEntry
 from tasks.recordings.settings import recording_settings
 
 CODE = {
-    "featurize": ("tasks.featurize", "tasks.features"),
-    "train": ("tasks.train", "tasks.detectors", "tasks.features.prepare"),
-    "score": ("tasks.score", "tasks.detectors", "tasks.features.prepare"),
-    "evaluate": ("tasks.evaluate", "tasks.evaluation"),
-    "rank": ("tasks.rank", "tasks.rootcause"),
-    "report": ("tasks.report", "tasks.reporting"),
+    "featurize": ("tasks.stages.featurize", "tasks.features"),
+    "train": ("tasks.stages.train", "tasks.detectors", "tasks.features.prepare"),
+    "score": ("tasks.stages.score", "tasks.detectors", "tasks.features.prepare"),
+    "evaluate": ("tasks.stages.evaluate", "tasks.evaluation"),
+    "rank": ("tasks.stages.rank", "tasks.rootcause"),
+    "report": ("tasks.stages.report", "tasks.reporting"),
 }
 """Modules behind each computed stage; what they import is followed."""
 

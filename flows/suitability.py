@@ -64,8 +64,8 @@ def of_experiment(document: Experiment, store: Store) -> dict[str, Import]:
         StorageError: One is not in the store, or damaged.
         DocumentError: One was not imported.
     """
-    runs = {one.ref: one.run for one in listed(store)}
     used = [(entry, Ref.parse(entry.imported)) for entry in document.recordings if entry.imported is not None]
+    runs = {one.ref: one.run for one in listed(store)} if used else {}
     return {entry.name: replace(Import.read(store, ref, runs.get(ref, "")), name=entry.name, role=entry.role) for entry, ref in used}
 
 

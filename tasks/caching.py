@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect.settings import get_current_settings
 from prefect.tasks import Task
 
 from tasks.artifacts.jobs import Accept, Compute, Job, Result, anything, make
+from tasks.artifacts.store import Store
 from tasks.base.stopping import interruptible
 
 
@@ -43,6 +45,16 @@ def drop_foreign_result(job: Job) -> bool:
     if not plain:
         path.unlink()
     return not plain
+
+
+def later(module: str) -> Compute:
+    """The ``compute`` of *module*, which is imported when it is called: what is in the store needs nothing of what computes it."""
+
+    def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...] | None:
+        made: tuple[str, ...] | None = import_module(module).compute(job, store, folder)
+        return made
+
+    return compute
 
 
 def stage(name: str, compute: Compute, accept: Accept = anything) -> Task[[Job], dict[str, Any]]:

@@ -5,17 +5,11 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.jobs import Job, Partial
 from tasks.artifacts.store import Artifact, Store
 from tasks.base.files import read_json
-from tasks.base.progress import current_report
 from tasks.caching import stage
 from tasks.recordings.config import RecordingEntry
-from tasks.recordings.deployment import state_folder
-from tasks.recordings.hold import shop_lock
-from tasks.recordings.recorder import Recorder
-from tasks.recordings.settings import RecordingSettings
 
 
 def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
@@ -25,6 +19,13 @@ def compute(job: Job, store: Store, folder: Path) -> tuple[str, ...]:
     Raises:
         LockedError: Another run uses the shop of this store.
     """
+    from tasks.artifacts.fingerprint import fingerprint
+    from tasks.base.progress import current_report
+    from tasks.recordings.deployment import state_folder
+    from tasks.recordings.hold import shop_lock
+    from tasks.recordings.recorder import Recorder
+    from tasks.recordings.settings import RecordingSettings
+
     settings = RecordingSettings.of_key(job.settings)
     modules = dict(fingerprint(("tasks.recordings", "tasks.shop")).modules)
     with shop_lock(store.root, f"{job.stage} of run {job.run or 'without a record'}"):

@@ -18,7 +18,6 @@ from pathlib import Path
 from flows.document import load_document
 from flows.records import RunRecord, numbers_of
 from flows.stages import Stages
-from tasks import evaluate, featurize, rank, report, score, train
 from tasks.artifacts.jobs import Compute, Job, make
 from tasks.artifacts.runs import Runs
 from tasks.artifacts.store import Store
@@ -37,6 +36,7 @@ from tasks.recordings.length import measured_s
 from tasks.recordings.planning import planned_trials
 from tasks.recordings.settings import RecordingSettings
 from tasks.recordings.settling import judging_features
+from tasks.stages import evaluate, featurize, rank, report, score, train
 from tasks.telemetry.certificate import certify
 from tasks.telemetry.samples import read_samples, read_series
 from tests.synthetic_shop import Shop, Span, write_load, write_logs, write_samples

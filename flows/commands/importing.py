@@ -87,7 +87,7 @@ def prometheus(
     end
         Last moment.
     """
-    from tasks.base.memory import copying_arrays
+    from tasks.base.memory import copying_arrays, imported
 
     copying_arrays()
     from flows.importing import PrometheusImport, Telling, import_prometheus
@@ -97,6 +97,7 @@ def prometheus(
     from tasks.telemetry.prometheus.access import Access
     from tasks.telemetry.prometheus.identity import SERVICE_LABELS
 
+    imported()
     now_s = time.time()
     start_s, end_s = _moment(start, "--start", now_s), _moment(end, "--end", now_s)
     if not start_s < end_s <= now_s + 1:

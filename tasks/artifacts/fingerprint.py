@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,14 +43,13 @@ def fingerprint(places: Iterable[str], root: Path = PROJECT) -> Fingerprint:
     they stand; third-party packages are named by their versions elsewhere.
     """
     waiting = [path for place in places for path in _files(place, root)]
-    found: dict[str, str] = {}
+    found: dict[Path, str] = {}
     while waiting:
         path = waiting.pop()
-        name = path.relative_to(root).as_posix()
-        if name not in found:
-            found[name] = sha256_file(path)
-            waiting.extend(_imports(path, found[name], root) if path.suffix == ".py" else ())
-    return Fingerprint(dict(sorted(found.items())))
+        if path not in found:
+            found[path] = sha256_file(path)
+            waiting.extend(_imports(path, found[path], root) if path.suffix == ".py" else ())
+    return Fingerprint(dict(sorted((path.relative_to(root).as_posix(), digest) for path, digest in found.items())))
 
 
 def _files(place: str, root: Path) -> list[Path]:
@@ -62,8 +62,8 @@ def _files(place: str, root: Path) -> list[Path]:
     return [module]
 
 
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n#]+)", re.MULTILINE)
-_FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
+_IMPORT = re.compile(r"\n[ \t]*import[ \t]+([^\n#]+)")
+_FROM = re.compile(r"\n[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)")
 
 
 def imported_names(source: str) -> set[str]:
@@ -72,6 +72,7 @@ def imported_names(source: str) -> set[str]:
 
     Lines of a text that look like imports are taken for some: a module too many makes a key stricter, never staler.
     """
+    source = f"\n{source}"  # to look for ends of lines is faster than to ask at each letter whether a line begins
     names = {part.split(" as ")[0].strip() for found in _IMPORT.findall(source) for part in found.split(",")}
     for module, listed in _FROM.findall(source):
         parts = (part.split("#")[0].split(" as ")[0].strip() for part in re.split(r"[,\n]", listed.strip("()")))
@@ -82,5 +83,11 @@ def imported_names(source: str) -> set[str]:
 @lru_cache(maxsize=512)
 def _imports(path: Path, digest: str, root: Path) -> tuple[Path, ...]:  # noqa: ARG001 -- the digest keys the cache
     names = imported_names(path.read_text())
-    modules = (root.joinpath(*name.split(".")) for name in names if name.split(".")[0] in PACKAGES)
-    return tuple(sorted({file for base in modules for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}))
+    modules = (f"{root}/{name.replace('.', '/')}" for name in names if name.partition(".")[0] in PACKAGES)
+    files = sorted({file for module in modules for file in (f"{module}.py", f"{module}/__init__.py") if _there(file)})
+    return tuple(map(Path, files))
+
+
+def _there(file: str) -> bool:
+    """Whether it is a file; asked for a thousand names, most of which are none of a module."""
+    return os.path.isfile(file)  # noqa: PTH113 -- making a path of each would take most of the time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 
 _library = ctypes.CDLL(None)
@@ -16,13 +17,20 @@ def copying_arrays() -> None:
     """
     For a process that copies by batches of arrays: a batch is made in what the one before it has freed, until :func:`give_back`.
 
-    Otherwise each larger array has fresh pages of the system, which cost as much as what is done with them. Arrow, which must not have
-    been imported yet, allocates the same way: its own allocators keep 20 MB more for later.
+    Otherwise each larger array has fresh pages of the system, which cost as much as what is done with them. Arrow and numpy must not have
+    been imported yet. Arrow allocates the same way: its own allocators keep 20 MB more for later. Numpy starts no threads for products
+    of matrices, of which there are none here: they would be busy with waiting while the rest is imported.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _option is not None:
         _option(M_MMAP_THRESHOLD, LARGEST_BYTES)
         _option(M_TRIM_THRESHOLD, TOP_BYTES)
+
+
+def imported() -> None:
+    """All modules are there: the garbage collector need not look through what they hold, neither now nor at the end."""
+    gc.freeze()
 
 
 def give_back() -> None:

@@ -1,20 +1,22 @@
 """
 Every detector by its name.
 
-scikit-learn is imported only when a detector that needs it is made.
+numpy is imported only when a detector is made, scikit-learn only when it is one that needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import TypeAdapter
 
 from tasks.base.errors import DocumentError
 from tasks.detectors import config
-from tasks.detectors.base import Detector, FittedDetector, Parts
+
+if TYPE_CHECKING:
+    from tasks.detectors.base import Detector, FittedDetector, Parts
 
 FLOORS = ("random", "norm", "constant")
 """Rows of every table, whatever the document lists."""

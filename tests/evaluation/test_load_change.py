@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import evaluate
 from tasks.artifacts.jobs import Job
 from tasks.artifacts.refs import Ref
 from tasks.artifacts.runs import Runs
@@ -26,6 +25,7 @@ from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
 from tasks.load.config import Constant, Csv, DayNight, FlashCrowd, Ramp, Shape, Steps
 from tasks.load.shapes import curve_of
+from tasks.stages import evaluate
 from tests.evaluation.recording import GRACE_S, scores, trial
 from tests.stored_run import copied_run
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.base.trials import Outcome, Trial, Windows
-from tasks.evaluate import bounded, forgotten
 from tasks.evaluation.laid import Laid
+from tasks.stages.evaluate import bounded, forgotten
 
 
 def trial(**windows: float | None) -> Trial:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tasks.featurize import degraded_rows
-from tasks.train import stretches
+from tasks.stages.featurize import degraded_rows
+from tasks.stages.train import stretches
 
 
 def test_a_degraded_second_leaves_every_row_whose_rates_look_at_it():

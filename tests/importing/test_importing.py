@@ -259,7 +259,14 @@ def test_a_hole_is_told_and_makes_it_incomplete(holed, typed, tmp_path):
     assert (done.code, done.value["status"]) == (8, "incomplete")
     assert differing(held(folders(root)[0]), [*target("orders", HOLED), *target("carts", HOLED)]) == []
     assert json.loads((folders(root)[0] / "gaps.json").read_text())["gaps"] == [
-        {"start": "2026-09-21T14:10:00.000Z", "end": "2026-09-21T14:11:40.000Z", "target": None, "role": None, "missing": 19}
+        {
+            "start": "2026-09-21T14:10:00.000Z",
+            "end": "2026-09-21T14:11:40.000Z",
+            "target": None,
+            "role": None,
+            "missing": 19,
+            "cause": None,
+        }
     ]
     assert "2026-09-21T14:11:40.000Z" in shown.out
     assert "--gaps" in typed("runs", "show", done.value["run"], "--store", str(root)).out
@@ -610,7 +617,7 @@ def test_it_needs_neither_prefect_nor_pandas_nor_scikit_learn(server, tmp_path):
     """An import is as light as what it does, from the command line to the committed recording."""
     code = (
         "import sys; from flows.cli import main; code = main(sys.argv[1:]);"
-        "heavy = 'prefect', 'sklearn', 'pandas', 'scipy', 'httpx', 'matplotlib', 'numpy.ma', 'stamina';"
+        "heavy = 'prefect', 'sklearn', 'pandas', 'scipy', 'httpx', 'matplotlib', 'numpy.ma', 'stamina', 'pydantic', 'flows.commands.running';"
         "print(code, [name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     argv = arguments(server.url, START_MS, END_MS, tmp_path / "store")
@@ -620,3 +627,19 @@ def test_it_needs_neither_prefect_nor_pandas_nor_scikit_learn(server, tmp_path):
 
     assert done.stderr.splitlines()[-1] == "0 []"
     assert Store(tmp_path / "store").problems(Ref("recording", json.loads(done.stdout)["recordings"][0]["id"])) == ()
+
+
+def test_what_was_imported_is_not_looked_through_again_and_no_thread_waits_for_matrices(server, tmp_path):
+    """Once the modules are there the collector leaves them alone; and numpy has no threads, of which each would be busy with waiting."""
+    code = (
+        "import gc, sys, threading\nfrom pathlib import Path\nfrom flows.cli import main\ncode = main(sys.argv[1:])\n"
+        "for thread in threading.enumerate()[1:]:\n    thread.join(10)\n"
+        "names = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]\n"
+        "print(code, gc.get_freeze_count() > 10_000, sum('jemalloc' not in name for name in names), file=sys.stderr)"  # Arrow's allocator
+    )
+    argv = arguments(server.url, START_MS, END_MS, tmp_path / "store")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+    )
+
+    assert done.stderr.splitlines()[-1] == "0 True 1"

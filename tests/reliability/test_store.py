@@ -300,14 +300,14 @@ def test_every_module_that_an_evaluation_depends_on_counts(ledger, rng, store, t
         shutil.copytree(PROJECT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
     record = Runs(store).read("latest")
     modules = store.open(Ref.parse(record["artifacts"]["evaluation"])).manifest["modules"]
-    before = fingerprint(("tasks.evaluate", "tasks.evaluation"), root).digest
+    before = fingerprint(("tasks.stages.evaluate", "tasks.evaluation"), root).digest
     assert Fingerprint(modules).changed(root) == ()
     for name in rng.sample(sorted(modules), 20):
         path = root / name
         good = path.read_bytes()
         path.write_bytes(good + b"#")
         changed = Fingerprint(modules).changed(root)
-        survived = changed == (name,) and fingerprint(("tasks.evaluate", "tasks.evaluation"), root).digest != before
+        survived = changed == (name,) and fingerprint(("tasks.stages.evaluate", "tasks.evaluation"), root).digest != before
         path.write_bytes(good)
         ledger.count(row=15, fault="a module that the evaluation depends on was changed", survived=survived, figure="stale reuse 0")
         assert survived, name

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import COMMANDS, build
 from tests.structure.code import LOCUST_FILES, ROOT, imports, modules, shown
 
 HEAVY = ("prefect", "sklearn", "skops", "pandas", "kubernetes", "scipy", "matplotlib", "pyarrow", "locust", "gevent")
@@ -101,3 +102,29 @@ def test_the_first_commands_import_nothing_heavy(argv, tmp_path):
 
     assert code == 0
     assert found & set(HEAVY) == set()
+
+
+COMPUTING = {"numpy", "sklearn", "skops", "pandas", "kubernetes", "scipy", "matplotlib", "pyarrow", "urllib3", "jinja2"}
+
+
+def test_a_run_that_finds_everything_imports_nothing_that_records_or_computes():
+    """To import it takes longer than to find out that it is not needed."""
+    code = (
+        "import json, sys\nfrom tasks.base.shipped import shipped\nfrom flows.document import load_document\n"
+        "load_document(shipped('quick.yaml'), [])\nfrom flows import experiment, launch\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = set(json.loads(ran.stdout.splitlines()[-1]))
+
+    assert {name.partition(".")[0] for name in found} & COMPUTING == set()
+    assert found & {"tasks.recordings.recorder", "tasks.recordings.standing", "tasks.kube.session", "tasks.stages.evaluate"} == set()
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_a_command_comes_without_the_modules_of_the_others(module):
+    """The table says what each module adds: neither more, nor less, nor in another order."""
+    own, all_of_them = {command: list(build(command)) for command in COMMANDS[module]}, list(build())
+    flags = [name for name in all_of_them if name.startswith("-")]
+
+    assert all(found == [*flags, *COMMANDS[module]] for found in own.values())
+    assert all_of_them == [*flags, *(name for added in COMMANDS.values() for name in added)]

@@ -22,14 +22,14 @@ _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _STREAMED_XOR_CHUNKS = 1
 _MATCH_TYPES = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
 _METRIC_NAME = "__name__"
-_XOR = b"\1"
+_XOR = 1
 
 _USUAL_CHUNK = re.compile(
-    rb"\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])"  # length of the chunk
+    rb"\x12[\x80-\xff]?[\x00-\x7f]"  # length of the chunk
     rb"\x08[\x80-\xff]{0,8}[\x00-\x7f]"  # min_time_ms
     rb"\x10[\x80-\xff]{0,8}[\x00-\x7f]"  # max_time_ms
-    rb"\x18([\x01-\x7f])"
-    rb"\x22([\x00-\x7f]|[\x80-\xff][\x00-\x7f])"  # length of the data
+    rb"\x18[\x01-\x7f]"  # encoding
+    rb"\x22[\x80-\xff]?[\x00-\x7f]"  # length of the data
 )
 """A chunk of a series as Prometheus writes it, up to its data. One match costs an eighth of going through its fields."""
 
@@ -101,21 +101,20 @@ def _series(frame: bytes, start: int, end: int) -> RawSeries:
 
 def _usual_chunks(frame: bytes, at: int, end: int, into: list[RawChunk]) -> int:
     """Take the chunks from *at* on as long as they are as Prometheus writes them; where something else begins, or *end*."""
-    while usual := _USUAL_CHUNK.match(frame, at, end):
-        whole, encoding, inner = usual.groups()
+    usual_chunk = _USUAL_CHUNK.match
+    while usual := usual_chunk(frame, at, end):
         begin = usual.end()
-        stop = begin + _short(inner)
-        if stop != usual.end(1) + _short(whole) or stop > end:
+        size, last, inside = frame[at + 1], frame[begin - 1], at + 2
+        if size > 127:
+            size, inside = size & 127 | frame[at + 2] << 7, at + 3
+        before = frame[begin - 2]  # the field's tag, or the first byte of two
+        stop, encoding = (begin + last, frame[begin - 3]) if before < 128 else (begin + (before & 127 | last << 7), frame[begin - 4])
+        if stop != inside + size or stop > end:
             break
-        chunk = RawChunk(encoding[0], frame[begin:stop])
-        into.append(chunk if encoding == _XOR else chunk._replace(first_ms=_whole(_VARINT, _varint(frame, usual.end(1) + 1)[0])))
+        data = frame[begin:stop]
+        into.append(RawChunk(_XOR, data) if encoding == _XOR else RawChunk(encoding, data, _whole(_VARINT, _varint(frame, inside + 1)[0])))
         at = stop
     return at
-
-
-def _short(varint: bytes) -> int:
-    """The value of one or two bytes."""
-    return varint[0] if len(varint) == 1 else varint[0] & 127 | varint[1] << 7
 
 
 def _checked(labels: list[tuple[str, str]]) -> Labels:
@@ -155,7 +154,7 @@ def _chunk(frame: bytes, start: int, end: int) -> RawChunk:
             first_ms = _whole(kind, value)
         elif number == 2:
             _whole(kind, value)
-    return RawChunk(encoding, data) if encoding == _XOR[0] else RawChunk(encoding, data, first_ms)
+    return RawChunk(encoding, data) if encoding == _XOR else RawChunk(encoding, data, first_ms)
 
 
 def _inside(kind: int, start: int) -> int:
