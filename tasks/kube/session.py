@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.base.clock import Clock
+from tasks.base.large_json import parsed
 from tasks.kube.access import KubeAccess
 from tasks.kube.errors import Forbidden, KubeError, Unavailable, refusal, status_of
 from tasks.kube.login import Login
@@ -35,7 +35,7 @@ class Answer:
             Unavailable: It is something else.
         """
         try:
-            found = json.loads(self.body)
+            found = parsed(self.body)
         except (ValueError, RecursionError) as error:
             raise Unavailable("the server's reply is no JSON", status=self.status, next_step="is it an API server?") from error
         if not isinstance(found, dict):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from tasks.load.history import LoadHistory, finish, read_history
 from tasks.recordings.format import FORMAT
 from tasks.telemetry.certificate import Certificate, certify
 from tasks.telemetry.gaps import Gap, gaps_json
+from tasks.telemetry.kube.beside import EVENTS
 from tasks.telemetry.kube.certified import certified as certified_in_cluster
+from tasks.telemetry.kube.state import KUBERNETES
+from tasks.telemetry.outages import explained, outages
 from tasks.telemetry.prometheus.certified import certified
 from tasks.telemetry.prometheus.writer import counted
 from tasks.telemetry.samples import Samples, read_samples, read_series
@@ -65,24 +68,32 @@ def read_back(folder: Path, span: Interval, interval_s: float, features: Feature
         StorageError: Something on disk is not what was written.
     """
     series, samples = read_series(folder), read_samples(folder)
-    certificate = _certificate(folder, series, samples, interval_s if alone else None, (span.start_s, span.end_s))
+    certificate = certificate_of(folder, series, samples, interval_s if alone else None, (span.start_s, span.end_s))
     finish(folder / "load")
     generator = read_history(folder / "load")
     finish(folder / "load", machine=machine_of(folder, series, samples, features, generator) if alone else None)
     return Taken(span, interval_s, series, samples, read_history(folder / "load"), certificate, features)
 
 
-def _certificate(
+def certificate_of(
     folder: Path, series: Sequence[Series], samples: Samples, interval_s: float | None, span: tuple[float, float]
 ) -> Certificate:
-    """By the planned interval where we scraped ourselves; by what a server did, or each target in a cluster, where it was not us."""
+    """
+    By the planned interval where we scraped ourselves; by what a server did, or each target in a cluster, where it was not us.
+
+    The collecting process told why there are gaps; one that watched beside it, why its own looks are missing.
+    """
     path = folder / "collector.json"
     said = read_json(path) if path.exists() else {}
     if "kubelet" in said:
-        return certified_in_cluster(series, samples, span=span)
-    if "server" not in said:
-        return certify(series, samples, interval_s=interval_s, span=span)
-    return certified(counted(folder), span=span, server=said["server"])
+        made = certified_in_cluster(series, samples, span=span, rounds=said["kubelet"].get("rounds"))
+    elif "server" in said:
+        made = certified(counted(folder), span=span, server=said["server"])
+    else:
+        made = certify(series, samples, interval_s=interval_s, span=span)
+    known = outages(read_events(folder / "collector-events.jsonl"), scraping="server" not in said)
+    beside = [replace(one, target=KUBERNETES) for one in outages(read_events(folder / EVENTS), scraping=True)]
+    return replace(made, gaps=explained(made.gaps, [*known, *beside]))
 
 
 def machine_of(folder: Path, series: Sequence[Series], samples: Samples, features: FeaturesConfig, generator: LoadHistory) -> Machine:

@@ -54,6 +54,8 @@ class Certificate:
     """What the server said of itself, how it was read, what it warned of; None where there is none."""
     cadence: Mapping[str, Any] | None = None
     """How often kubelets really looked at the containers, and what follows from it; None where they were not asked."""
+    rounds: Mapping[str, Any] | None = None
+    """How long it took to ask everybody by way of the API server once; None where nobody was asked by it."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the gaps with times in ISO 8601, UTC."""

@@ -24,7 +24,7 @@ def sentences(certificate: Mapping[str, Any]) -> tuple[str, ...]:
         found.append(f"{told['own_stamps']:,} series bring their own time stamps: how many samples they should have nobody knows")
     for name, count in (told.get("left_out") or {}).items():
         found.append(f"native histogram {name} was not kept ({count} chunks)")
-    return (*found, *_cadence(told.get("cadence") or {}), *_server(told.get("server") or {}))
+    return (*found, *_cadence(told.get("cadence") or {}), *_rounds(told.get("rounds") or {}), *_server(told.get("server") or {}))
 
 
 def _cadence(cadence: Mapping[str, Any]) -> list[str]:
@@ -34,6 +34,21 @@ def _cadence(cadence: Mapping[str, Any]) -> list[str]:
         f"known to {one['onset_uncertainty_s']:g} s"
         for job, one in cadence.items()
     ]
+
+
+def _rounds(rounds: Mapping[str, Any]) -> list[str]:
+    """What the longest round says of the times, and what is to be done where rounds could not be kept."""
+    if not rounds.get("rounds"):
+        return []
+    late, left_out = rounds["late"], rounds["left_out"]
+    took = f"{rounds['usual_s']:g} s (median), {rounds['longest_s']:g} s at most, over {rounds['connections']} connections"
+    found = [f"a round of {rounds['targets']:,} targets took {took}; its samples have the time at which it began"]
+    if late:
+        found.append(
+            f"warning: a round takes {rounds['needed_s']:.1f} s, longer than the interval of {rounds['interval_s']:g} s ({late:,} of "
+            f"{rounds['rounds']:,} rounds, {left_out:,} scrapes left out): raise interval_s or use a Prometheus"
+        )
+    return found
 
 
 def _server(server: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.base.clock import iso
 from tasks.telemetry.arrays import distinct, median
+from tasks.telemetry.causes import Cause
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
 
@@ -39,10 +40,19 @@ class Gap:
     role: str | None
     missing: int
     """Scrapes that should have been there."""
+    cause: Cause | None = None
+    """Why, by what the collecting process told (:mod:`tasks.telemetry.outages`); None: it is not known."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; times in ISO 8601, UTC."""
-        return {"start": iso(self.start_s), "end": iso(self.end_s), "target": self.target, "role": self.role, "missing": self.missing}
+        return {
+            "start": iso(self.start_s),
+            "end": iso(self.end_s),
+            "target": self.target,
+            "role": self.role,
+            "missing": self.missing,
+            "cause": None if self.cause is None else self.cause.to_json(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

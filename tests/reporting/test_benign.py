@@ -14,11 +14,11 @@ import pytest
 
 from tasks.base.parquet import write_table
 from tasks.base.trials import Outcome, Trial
-from tasks.report import false_alarms
 from tasks.reporting import evidence, markdown, results, tables
 from tasks.reporting.model import EventResult, ReportData
 from tasks.reporting.outcomes import event_results
 from tasks.reporting.page import render
+from tasks.stages.report import false_alarms
 from tests.reporting.structure import parse
 from tests.reporting.synthetic import report_data
 

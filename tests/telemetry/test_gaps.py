@@ -250,7 +250,16 @@ def test_the_ledger_is_json() -> None:
 
     assert json.loads(text) == {
         "interval_s": 1.0,
-        "gaps": [{"start": "2023-11-14T22:13:20.000Z", "end": "2023-11-14T22:13:22.500Z", "target": None, "role": None, "missing": 1}],
+        "gaps": [
+            {
+                "start": "2023-11-14T22:13:20.000Z",
+                "end": "2023-11-14T22:13:22.500Z",
+                "target": None,
+                "role": None,
+                "missing": 1,
+                "cause": None,
+            }
+        ],
     }
 
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.base.stopping import sheltered
-from tasks.telemetry.kube.beside import FOLDER
+from tasks.telemetry.kube.beside import EVENTS, FOLDER
 from tasks.telemetry.kube.journal import NAME
 from tasks.telemetry.runner import Collector
 
-KEPT = {NAME: NAME, "collector-events.jsonl": "watch-events.jsonl"}
+KEPT = {NAME: NAME, "collector-events.jsonl": EVENTS}
 """What of the watching process' folder stays, and under which name: its samples are in the recording's own chunks."""
 
 

@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from tasks.base.errors import CredentialsError, PreflightError, TidegaugeError
+from tasks.base.errors import CredentialsError
+from tasks.base.large_json import parsed
 from tasks.telemetry.fetch import ACCEPT, Connection, FetchError, NotOk, Reply, Security
+from tasks.telemetry.kube.refusals import JSON, NotLetIn, Trouble, no_login, refused
 from tasks.telemetry.prometheus.access import Access
 from tasks.telemetry.targets import api_server, below
 from tasks.telemetry.tls import tls_context
+from tasks.telemetry.troubles import word_of
 
-JSON = "application/json"
-KEPT = 32
-"""Connections that are kept between requests at most."""
-BEHIND = "error trying to reach service"
-"""How the API server begins when it is well, and who it was to ask for us is not."""
-
-
-class Trouble(Exception):
-    """The API server did not answer, or not as one: nothing is known of what it was asked about."""
-
-
-class NotLetIn(Trouble):
-    """It does not know us (401), or we may not do that (403)."""
-
-    def __init__(self, message: str, status: int = 401) -> None:
-        super().__init__(message)
-        self.status = status
-
-    def refusal(self, what: str) -> TidegaugeError:
-        """What to end with where nothing can be recorded without *what*."""
-        if self.status == 401:
-            return CredentialsError(f"the API server does not let us in: {self}", next_step="log in anew, then run the same command again")
-        return PreflightError(f"{what} is not allowed: {self}", next_step="tidegauge doctor FILE prints the Role that would do")
-
-
-class Doubtful(FetchError):
-    """A refusal of which nobody can tell whether a pod says it or a balancer before the API server."""
-
-    doubtful = True
-
-
-class Gone(Trouble):
-    """It does not remember that far back (410): list anew."""
+CONNECTIONS = 256
+"""So many stand at most for what is asked now and then, and are kept; each watch has one of its own beside them."""
 
 
 class ApiServer:
@@ -71,7 +42,7 @@ class ApiServer:
         self._idle: list[Connection] = []
         self.requests = 0
         self.received_bytes = 0
-        self.trouble: str | None = None
+        self.trouble: Trouble | None = None
         """What was wrong the last time; None: it answered."""
 
     async def get(self, path: str, accept: str = ACCEPT) -> Reply:
@@ -85,7 +56,7 @@ class ApiServer:
         try:
             reply = await self._let_in(path, accept)
         except Trouble as error:
-            self.trouble = str(error)
+            self.trouble = error
             raise
         except FetchError:
             self.trouble = None
@@ -110,7 +81,7 @@ class ApiServer:
             FetchError, Trouble: See :meth:`get`.
         """
         try:
-            value = json.loads((await self.get(path, JSON)).body)
+            value = parsed((await self.get(path, JSON)).body)
         except (ValueError, RecursionError) as error:
             raise Trouble(f"{path} is not answered with JSON") from error
         if not isinstance(value, dict):
@@ -132,9 +103,9 @@ class ApiServer:
                     self.received_bytes += len(line)
                     yield line
         except NotOk as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except FetchError as error:
-            raise Trouble(str(error)) from error
+            raise Trouble(str(error), word_of(error)) from error
         finally:
             self._give_back(connection)
 
@@ -143,8 +114,13 @@ class ApiServer:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.get("/version", JSON)
-        except (Trouble, FetchError, TimeoutError) as error:
-            self.trouble = str(error) or f"no answer within {timeout_s:g} s"
+        except TimeoutError:
+            self.trouble = Trouble(f"no answer within {timeout_s:g} s", "timeout")
+            return False
+        except FetchError as error:
+            self.trouble = Trouble(str(error), word_of(error))
+            return False
+        except Trouble:
             return False
         return True
 
@@ -162,11 +138,11 @@ class ApiServer:
             try:
                 reply = await connection.get(target, self._limit, headers)
             except NotOk as error:
-                raise _refused(error) from error
+                raise refused(error) from error
             except FetchError as error:
                 if kept and not connection.answered:
                     continue  # it was closed while nobody looked
-                raise Trouble(f"the API server: {error}") from error
+                raise Trouble(f"the API server: {error}", word_of(error)) from error
             finally:
                 self._give_back(connection)
             self.received_bytes += len(reply.body)
@@ -176,10 +152,10 @@ class ApiServer:
         try:
             return await Connection.open(self.address, self._security)
         except FetchError as error:
-            raise Trouble(f"the API server: {error}") from error
+            raise Trouble(f"the API server: {error}", word_of(error)) from error
 
     def _give_back(self, connection: Connection) -> None:
-        if connection.reusable and len(self._idle) < KEPT:
+        if connection.reusable and len(self._idle) < CONNECTIONS:
             self._idle.append(connection)
         else:
             connection.close()
@@ -188,7 +164,7 @@ class ApiServer:
         try:
             return {"Accept": accept, **self._access.headers, **self._access.secret_headers()}
         except CredentialsError as error:
-            raise NotLetIn(error.message) from error
+            raise no_login(error) from error
 
     def _secured(self) -> Security | None:
         if self.address.scheme != "https":
@@ -201,7 +177,7 @@ class ApiServer:
         try:
             self._security = self._secured()
         except CredentialsError as error:
-            raise NotLetIn(error.message) from error
+            raise no_login(error) from error
 
 
 class ApiPage:
@@ -217,31 +193,3 @@ class ApiPage:
 
     def close(self) -> None:
         """Nothing is kept for it alone."""
-
-
-def _refused(error: NotOk) -> Exception:
-    """What a reply of another status than 200 says: of the API server, or of who is behind it."""
-    said = _status(error.reply)
-    if error.status == 429:
-        return Trouble("the API server has too much to do (429)")
-    if said is None:  # in the words of who is behind it, or of what stands before it
-        return Doubtful(str(error)) if error.status in (502, 503, 504) else FetchError(str(error))
-    message = str(said.get("message", ""))[:300] or str(error)
-    if error.status in (401, 403):
-        return NotLetIn(message, error.status)
-    if error.status == 410 or said.get("reason") == "Expired":
-        return Gone(message)
-    if error.status == 404 or message.startswith(BEHIND):
-        return FetchError(message)
-    return Trouble(f"the API server answers {error.status}: {message}")
-
-
-def _status(reply: Reply) -> dict[str, Any] | None:
-    """The API server's own words about a failure; None where the reply is somebody else's."""
-    if not reply.content_type.startswith(JSON):
-        return None
-    try:
-        value = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and value.get("kind") == "Status" and value.get("apiVersion") == "v1" else None

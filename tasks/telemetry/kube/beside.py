@@ -22,6 +22,8 @@ from tasks.telemetry.series import Series, SeriesTable
 
 FOLDER = "kubernetes"
 """Of the watching process, in that of the recording while it goes on."""
+EVENTS = "watch-events.jsonl"
+"""What happened to that process, in the folder of the recording when it has ended."""
 STATE = "kube_"
 """How kube-state-metrics begins its names."""
 LEFT_OUT = -1

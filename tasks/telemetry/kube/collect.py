@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from tasks.base.clock import Clock, SystemClock
 from tasks.telemetry.exposition import Exposed
-from tasks.telemetry.kube.api import ApiServer, NotLetIn, Trouble
+from tasks.telemetry.kube.api import ApiServer
 from tasks.telemetry.kube.following import Follower
 from tasks.telemetry.kube.journal import Journal
-from tasks.telemetry.kube.places import API, STATE, Places
+from tasks.telemetry.kube.places import API, STATE, Places, service_of
 from tasks.telemetry.kube.plan import KubeletPlan
 from tasks.telemetry.kube.pods import PodView
+from tasks.telemetry.kube.refusals import NotLetIn, Trouble
+from tasks.telemetry.kube.rounds import Round, RoundCounts, Rounds
 from tasks.telemetry.kube.workloads import KINDS
 from tasks.telemetry.kube.world import World, observed_event, observed_pod, observed_workload, resumed
 from tasks.telemetry.rounds import Collecting, served
@@ -51,6 +53,11 @@ class KubeletProcess(Collecting):
         self.places = Places(plan, self.server, self.world, self.writer.table, clock)
         self.places.resume(plan.out, self.writer.chunk)
         self.followers = self._followers()
+        self.rounds = RoundCounts.resumed(plan.out, plan.interval_s)
+        self._rounds = Rounds(clock, plan.timeout_s, plan.interval_s)
+        self._kept: int | None = None
+        """Rounds in succession that were over in time since one was not; None: all were."""
+        self._unheard: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         self._unknown = 0
         self._scraped_nodes = False
@@ -79,6 +86,7 @@ class KubeletProcess(Collecting):
                 "received_bytes": self.server.received_bytes,
                 "repeated": self.places.repeated,
                 "unknown_ticks": self._unknown,
+                "rounds": None if self.plan.watch_alone else self.rounds.to_json(),
                 "not_allowed": [name for name, one in self.followers.items() if one.refused is not None],
             }
         }
@@ -110,16 +118,18 @@ class KubeletProcess(Collecting):
         if (refused := self.followers["pods"].refused) is not None:
             raise refused.refusal(f"to list pods in {self.plan.namespace}")
         holders = self.world.seating.holders()
-        work = [self._scrape(scraper, tick) for scraper in self.places.pods(holders)]
+        scrapers = self.places.pods(holders)
         if tick.number % self.plan.kubelet_ticks == 0:
-            work += [self._scrape_node(scraper, tick) for scraper in self.places.nodes(holders)]
-        found = await self._gathered(work)
+            scrapers += self.places.nodes(holders)
+        made = await self._rounds.all(tick, scrapers, self._scrape)
+        found = made.scrapes
         sure = [one for one in found if not one.doubtful]
-        answered = await self._answered(len(work), len(sure))
-        self._say_trouble(answered)
+        answered = await self._answered(len(made.asked), len(sure))
+        self._say_trouble(tick, answered)
         for scrape in found if answered else sure:
             self.take(scrape)
         if answered:
+            self._tell_round(tick, made)
             self._tell_state(tick, holders)
         else:
             self._unknown += 1
@@ -133,35 +143,46 @@ class KubeletProcess(Collecting):
         if sure == asked > 0:
             return True
         if sure == 0 and asked >= MANY:
-            self.server.trouble = self.server.trouble or f"nobody of {asked} answered by way of it"
+            self.server.trouble = self.server.trouble or Trouble(f"nobody of {asked} answered by way of it", "silent")
             return False
         return await self.server.answers(min(ANSWER_S, self.plan.timeout_s))
 
-    async def _gathered(self, work: list[Coroutine[Any, Any, Scrape | None]]) -> list[Scrape]:
-        """What is known of those who were asked."""
-        return [one for one in await asyncio.gather(*work) if one is not None]
-
-    async def _scrape(self, scraper: TargetScraper, tick: Tick) -> Scrape | None:
+    async def _scrape(self, scraper: TargetScraper, tick: Tick) -> Scrape | Trouble | None:
+        """What came, or why nobody could ask; but a node's page that was never allowed would be missing from the whole recording."""
+        node = scraper.target.role == "node"
         try:
             scrape = await scraper.scrape(tick, self.plan.timeout_s, stall_s=self.plan.interval_s / 2)
-        except Trouble:
-            return None
+        except Trouble as error:
+            if node and isinstance(error, NotLetIn) and not self._scraped_nodes:
+                raise error.refusal(NODES_PROXY) from error
+            return error
+        self._scraped_nodes |= node
         if scrape is None:
             self.counts.discarded += 1
         return scrape
 
-    async def _scrape_node(self, scraper: TargetScraper, tick: Tick) -> Scrape | None:
-        """As any other; but what was never allowed would be missing from the whole recording."""
-        try:
-            scrape = await scraper.scrape(tick, self.plan.timeout_s, stall_s=self.plan.interval_s / 2)
-        except NotLetIn as error:
-            if not self._scraped_nodes:
-                raise error.refusal(NODES_PROXY) from error
-            return None
-        except Trouble:
-            return None
-        self._scraped_nodes = True
-        return scrape
+    def _tell_round(self, tick: Tick, made: Round) -> None:
+        """Count it, and note when rounds become longer than the interval, and when single targets cannot be asked."""
+        at_s = tick.wall_ms / 1000
+        if made.targets:
+            self.rounds.add(made)
+        if made.left_out and self._kept is None:
+            error = f"a round of {made.targets} targets takes {made.needed_s:.1f} s, longer than the interval of {self.plan.interval_s:g} s"
+            self.event("rounds_late", since_s=at_s, word="late", error=error)
+        if made.left_out:
+            self._kept = 0
+        elif self._kept is not None:
+            self._kept += 1
+            if self._kept > self.plan.kubelet_ticks:  # those without the nodes are shorter
+                self._kept = None
+                self.event("rounds_kept", since_s=at_s)
+        for name, (scraper, one) in made.asked.items():
+            if isinstance(one, Trouble) and name not in self._unheard:
+                self._unheard.add(name)
+                self.event("target_unheard", since_s=at_s, target=name, service=service_of(scraper.target), word=one.word, error=str(one))
+            elif isinstance(one, Scrape) and name in self._unheard:
+                self._unheard.remove(name)
+                self.event("target_heard", since_s=at_s, target=name)
 
     def _tell_state(self, tick: Tick, holders: dict[tuple[str, int], PodView]) -> None:
         """How pods and workloads are, if that is known; and ``up 0`` of those who are not there to be asked."""
@@ -173,17 +194,18 @@ class KubeletProcess(Collecting):
         numbers, values = self.places.state(holders)
         self.take(Scrape(STATE, tick.wall_ms, 0.0, Exposed(numbers, values), None))
 
-    def _say_trouble(self, answered: bool) -> None:
+    def _say_trouble(self, tick: Tick, answered: bool) -> None:
+        at_s = tick.wall_ms / 1000
         if answered:
             if self.counts.errors.pop(API, None) is not None:
-                self.event("api_up")
+                self.event("api_up", since_s=at_s)
                 for follower in self.followers.values():
                     follower.hurry()
             return
-        why = self.server.trouble or "no answer"
+        why = self.server.trouble or Trouble("no answer")
         if API not in self.counts.errors:
-            self.event("api_down", error=why)
-        self.counts.errors[API] = why
+            self.event("api_down", since_s=at_s, word=why.word, error=str(why))
+        self.counts.errors[API] = str(why)
 
 
 def main(arguments: list[str]) -> int:

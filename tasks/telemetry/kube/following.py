@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from tasks.base.clock import Clock
 from tasks.telemetry.fetch import FetchError
-from tasks.telemetry.kube.api import ApiServer, Gone, NotLetIn, Trouble
+from tasks.telemetry.kube.api import ApiServer
+from tasks.telemetry.kube.refusals import Gone, NotLetIn, Trouble
 
 PAGE = 500
 WATCH_S = 20.0

@@ -184,5 +184,10 @@ class Places:
         return tuple(self._table.number(role, service, name, place) for name in ABOUT)
 
 
+def service_of(target: Target) -> str:
+    """Under which name the gaps of *target* are listed."""
+    return NODE if target.role == "node" else target.name.rpartition("/")[0]
+
+
 def _target(seat: Seat) -> Target:
     return Target(f"{seat[0]}/{seat[1]}", "service", "")

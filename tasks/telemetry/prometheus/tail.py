@@ -32,6 +32,7 @@ from tasks.telemetry.prometheus.errors import MalformedReply, ServerRefused
 from tasks.telemetry.prometheus.export import Export
 from tasks.telemetry.prometheus.plan import TailPlan
 from tasks.telemetry.prometheus.writer import WindowWriter
+from tasks.telemetry.troubles import word_of
 
 LOOK_S = 60.0
 """How often the clocks are compared anew."""
@@ -115,7 +116,7 @@ class Tail:
             end_ms = round((self.clock.wall_s() + self._offset_s - (self.plan.settle_s if settle_s is None else settle_s)) * 1000)
             self._bring(export, end_ms)
         except (PreflightError, Unreachable, MalformedReply, ServerRefused) as error:
-            self._in_trouble(str(error))
+            self._in_trouble(error)
             return False
         if self._trouble is not None:
             self.heartbeat.event("server_up")
@@ -149,11 +150,11 @@ class Tail:
         self._offset_s = offset_s if abs(offset_s) > error_s else 0.0
         self.heartbeat.event("clock_offset", offset_s=round(offset_s, 4), error_s=round(error_s, 4))
 
-    def _in_trouble(self, why: str) -> None:
+    def _in_trouble(self, error: Exception) -> None:
         self._failed += 1
         if self._trouble is None:
-            self.heartbeat.event("server_down", error=why)
-        self._trouble = why
+            self.heartbeat.event("server_down", error=str(error), word=word_of(error))
+        self._trouble = str(error)
         self._say(alive=True)
 
     def _last(self) -> None:

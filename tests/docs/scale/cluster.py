@@ -7,7 +7,8 @@ from math import ceil
 from flows.timeline import CALMING_S
 from tasks.load.config import Constant, LoadConfig
 from tasks.telemetry.config import KubeletSource
-from tasks.telemetry.kube.api import KEPT
+from tasks.telemetry.kube.api import CONNECTIONS
+from tasks.telemetry.kube.rounds import connections
 from tests.bench.kubelet import PODS
 from tests.bench.many_pods import MANY
 from tests.docs.scale.costs import Costs
@@ -22,7 +23,8 @@ HALF = 0.5
 
 def kubelets(sizes: Sizes, costs: Costs) -> tuple[Line, ...]:
     """The source that installs nothing: everything through the API server, in one process."""
-    times = sizes.pods / PODS
+    times, targets = sizes.pods / PODS, sizes.pods + sizes.nodes
+    count = connections(targets, SOURCE.timeout_s, SOURCE.interval_s)
     return (
         Line(
             "requests",
@@ -30,7 +32,19 @@ def kubelets(sizes: Sizes, costs: Costs) -> tuple[Line, ...]:
             sizes.pods / SOURCE.interval_s + sizes.nodes / SOURCE.kubelet_interval_s,
             "requests/s",
         ),
-        Line("asked at one moment", f"{sizes.pods:,} pods + {sizes.nodes} nodes; {KEPT} connections are kept", sizes.pods + sizes.nodes),
+        Line("asked in one round", f"{sizes.pods:,} pods + {sizes.nodes} nodes", targets),
+        Line(
+            "over so many connections",
+            f"{targets:,} / how often `timeout_s` {SOURCE.timeout_s:g} fits into `interval_s` {SOURCE.interval_s:g}; at most {CONNECTIONS}",
+            count,
+        ),
+        Line("a round, by the wait alone", f"{targets:,} x {sizes.answer_s:g} s / {count}", targets * sizes.answer_s / count, "s"),
+        Line(
+            "a round, by the processor alone",
+            f"`kubelet.scrape.cpu` x {SOURCE.interval_s:g} s x {sizes.pods:,} / {PODS}; the interval is {SOURCE.interval_s:g} s",
+            reckoned(lambda one: one * SOURCE.interval_s * times, costs["kubelet.scrape.cpu"]),
+            "s",
+        ),
         Line(
             "recorder's processor",
             f"`kubelet.scrape.cpu` x {sizes.pods:,} / {PODS}; it is one process and has one core",

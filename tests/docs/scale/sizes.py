@@ -23,6 +23,7 @@ class Sizes:
     needed: int = 94
     node: int = 107
     node_exporter: int = 134
+    answer_s: float = 0.05
     columns: int = 25
     chunk: int = 120
     server_bytes: float = 4096.0
@@ -89,6 +90,7 @@ WHENCE: dict[str, tuple[str, str]] = {
     "needed": ("of both, those that the default catalogue reads", DEMO),
     "node": ("series about a node, of its kubelet", "counted on the one node there"),
     "node_exporter": ("series of a node exporter that the catalogue reads", "16 processors in 8 modes, and 6; assumed"),
+    "answer_s": ("seconds until a page has come by way of the API server", "assumed"),
     "columns": ("columns of a service", DEMO),
     "chunk": ("samples in a chunk of a Prometheus, which it sends whole", "its documented default"),
     "server_bytes": ("memory of a Prometheus for each series", "assumed; commonly 3 to 8 kB"),

@@ -17,7 +17,8 @@ import pytest
 
 from tasks.base.errors import DocumentError
 from tasks.telemetry.fetch import FetchError
-from tasks.telemetry.kube.api import ApiPage, ApiServer, Doubtful, Gone, NotLetIn, Trouble
+from tasks.telemetry.kube.api import ApiPage, ApiServer
+from tasks.telemetry.kube.refusals import Doubtful, Gone, NotLetIn, Trouble
 from tasks.telemetry.prometheus.access import Access
 from tests.kube.fake_api import FakeApi
 from tests.telemetry.exporters import Send, ok, serving
@@ -238,18 +239,18 @@ def test_a_server_that_is_not_there_is_trouble():
 
     answers, trouble = asked(Access("http://127.0.0.1:1"), act)
     assert not answers
-    assert "cannot connect" in trouble
+    assert (trouble.word, "cannot connect" in str(trouble)) == ("refused", True)
 
 
 def test_a_silent_server_does_not_answer():
     """Within the time that it has."""
 
     async def act(server):
-        return await server.answers(0.1), server.trouble
+        return await server.answers(0.1), server.trouble and (server.trouble.word, str(server.trouble))
 
     with FakeApi(bearer=None) as api:
         api.stall_next()
-        assert asked(Access(api.url), act) == (False, "no answer within 0.1 s")
+        assert asked(Access(api.url), act) == (False, ("timeout", "no answer within 0.1 s"))
         assert asked(Access(api.url), act) == (True, None)
 
 

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ from tasks.base.clock import SystemClock
 from tasks.base.errors import CredentialsError, PreflightError, TidegaugeError
 from tasks.base.process import ProcessId
 from tasks.kube.rights import roles
+from tasks.telemetry.certificate_text import sentences
 from tasks.telemetry.config import KubeletSource
-from tasks.telemetry.kube.api import BEHIND
+from tasks.telemetry.kube import rounds
 from tasks.telemetry.kube.certified import certified
 from tasks.telemetry.kube.collect import KubeletProcess
 from tasks.telemetry.kube.plan import KubeletPlan
+from tasks.telemetry.kube.refusals import BEHIND
 from tasks.telemetry.kube.rights import needed
+from tasks.telemetry.outages import explained, outages
 from tasks.telemetry.runner import Collector
 from tasks.telemetry.samples import Samples, read_samples, read_series
 from tasks.telemetry.series import Series
@@ -35,6 +40,7 @@ from tests.telemetry.kube.shop import NAMESPACE, Shop, journal, page_of
 from tests.telemetry.source_contract import SourceContract, until
 
 PODS = ("front-f00-aaaaa", "front-f00-bbbbb", "front-f00-ccccc")
+LOGIN = "s3cr3t-of-the-login"
 Step = tuple[Callable[[], Any], Callable[[KubeletProcess], bool]]
 """What is done, and what it should lead to."""
 
@@ -260,9 +266,12 @@ def test_a_pod_that_does_not_answer_is_up_0(shop, out, how):
     assert tape.certificate().gaps == () or tape.disturbed
 
 
-@pytest.mark.parametrize("how", ["cut", "refuses", "too busy", "hangs"])
-def test_when_the_api_server_does_not_answer_nothing_is_said(shop, out, how):
-    """Of pods that nobody could ask nothing is known: a gap, and no ``up 0``."""
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("cut", {"cut"}), ("refuses", {"500"}), ("too busy", {"429"}), ("hangs", {"silent", "timeout"}), ("new login", {"401"})],
+)
+def test_when_the_api_server_does_not_answer_nothing_is_said(shop, out, how, words):
+    """Of pods that nobody could ask nothing is known: a gap with its cause, no ``up 0``, and no secret anywhere."""
 
     def fail() -> None:
         if how == "cut":
@@ -270,23 +279,80 @@ def test_when_the_api_server_does_not_answer_nothing_is_said(shop, out, how):
             shop.api.cut_watches()
         elif how == "hangs":
             shop.api.stall_next(times=10_000, path="/proxy/")
+        elif how == "new login":
+            shop.api.bearer = "another"
         else:
             shop.api.fail_next(500 if how == "refuses" else 429, times=10_000, message="etcdserver: request timed out")
 
+    def mend() -> None:
+        shop.api.bearer = LOGIN
+        shop.api.plan.clear()
+
+    shop.api.bearer = LOGIN
     tape = recorded(
         shop.plan(out),
         (nothing, scraped(shop, PODS[0], 3)),
         (fail, lambda one: one.facts()["kubelet"]["unknown_ticks"] >= 3),
-        (shop.api.plan.clear, scraped(shop, PODS[0], 2)),
+        (mend, scraped(shop, PODS[0], 2)),
         (nothing, lambda one: "API server" not in one.counts.errors),
         (nothing, scraped(shop, PODS[0], 2)),
     )
 
     assert [one for one in happened(out) if one["kind"] == "target_down" and LATE not in one["error"]] == []
-    gaps = [gap.target for gap in tape.certificate().gaps if gap.missing >= 2]
-    assert None in gaps
-    assert set(gaps) <= {None, "kubernetes"}, "how pods are may be known a moment later than they are scraped"
+    gaps = explained([gap for gap in tape.certificate().gaps if gap.missing >= 2], outages(happened(out), scraping=True))
+    assert {gap.target for gap in gaps} - {"kubernetes"} == {None}, "how pods are may be known a moment later than they are scraped"
+    assert tape.disturbed or {gap.cause and gap.cause.word for gap in gaps} <= words
+    assert all(LOGIN not in path.read_text(errors="replace") for path in out.rglob("*") if path.is_file())
     assert [one["kind"] for one in happened(out) if one["kind"].startswith("api_")][:2] == ["api_down", "api_up"]
+
+
+def test_one_page_that_the_api_server_will_not_ask_for_is_a_gap_of_that_target(shop, out):
+    """It answers otherwise, so its words about the one page say nothing about the pod."""
+    shop.workload(wanted=2)
+    shop.pod(PODS[1])
+    tape = recorded(
+        shop.plan(out, containers="none"),
+        (nothing, scraped(shop, PODS[1], 3)),
+        (
+            lambda: shop.api.fail_next(500, times=4, path=PODS[1], message="no tunnel"),
+            lambda _: not any(one.times for one in shop.api.plan.planned),
+        ),
+        (nothing, scraped(shop, PODS[1], 3)),
+    )
+
+    known = outages(happened(out), scraping=True)
+    whole = [one for one in explained(tape.certificate().gaps, known) if one.target == "front" and one.missing >= 3]
+    assert [(one.cause.word, one.cause.said) for one in whole] == [("500", "the API server answers 500: no tunnel")] or tape.disturbed
+    assert [one["target"] for one in happened(out) if one["kind"] == "target_unheard"] == ["front/1"] or tape.disturbed
+
+
+def test_a_round_that_is_longer_than_the_interval_is_told(shop, out, monkeypatch):
+    """Two connections for eight slow pages: each is read now and then, nobody is called down, and the certificate says what to do."""
+    monkeypatch.setattr(rounds, "CONNECTIONS", 2)
+    names = [f"front-f00-slow{number}" for number in range(8)]
+    shop.remove(PODS[0])
+    shop.workload(wanted=len(names))
+    for name in names:
+        shop.pod(name)
+        shop.api.texts[page_of(name)] = partial(slowly, shop.api.texts[page_of(name)])
+    tape = recorded(
+        shop.plan(out, interval_s=0.3, containers="none"),
+        (nothing, lambda one: one.rounds.late >= 3 and all(len(shop.served.get(name, ())) >= 2 for name in names)),
+    )
+
+    told = json.loads((out / "collector.json").read_text())["kubelet"]["rounds"]
+    said = sentences(replace(tape.certificate(), rounds=told).to_json())
+    assert (told["connections"], told["targets"]) == (2, 8)
+    assert [one["kind"] for one in happened(out) if one["kind"].startswith("rounds_")][:1] == ["rounds_late"]
+    assert any(one.startswith("warning: a round takes ") and one.endswith("raise interval_s or use a Prometheus") for one in said)
+    assert [one for one in happened(out) if one["kind"] == "target_down"] == [] or tape.disturbed
+    assert len(tape.of("requests_total")) == len(names)
+
+
+def slowly(page: Callable[[Any], str], seen: Any) -> str:
+    """*page*, after a while."""
+    time.sleep(0.15)
+    return page(seen)
 
 
 def test_a_collector_that_has_nothing_to_write_still_shows_that_it_lives(shop, out):

@@ -64,7 +64,12 @@ def tailing(wanted: TailPlan) -> Iterator[Collector]:
 
 def events(out: Path) -> list[str]:
     """Kinds of what happened, in order."""
-    return [json.loads(line)["kind"] for line in (out / "collector-events.jsonl").read_text().splitlines()]
+    return [one["kind"] for one in told(out)]
+
+
+def told(out: Path) -> list[dict[str, Any]]:
+    """The events with what is said of each."""
+    return [json.loads(line) for line in (out / "collector-events.jsonl").read_text().splitlines()]
 
 
 def said(out: Path) -> dict[str, Any]:
@@ -186,6 +191,7 @@ def test_a_server_that_is_absent_at_first_is_waited_for(pushed, tmp_path):
 
     assert differing(held(out), [course]) == []
     assert events(out) == ["started", "server_down", "clock_offset", "server", "server_up", "stopped"]
+    assert [one["word"] for one in told(out) if one["kind"] == "server_down"] == ["refused"]
 
 
 def test_a_server_that_is_restarted_meanwhile_costs_nothing(pushed, tmp_path):
