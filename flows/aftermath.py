@@ -1,8 +1,8 @@
 """What a new flow finds of runs that ended without a word: told, closed and cleared away before anything else happens."""
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -13,16 +13,23 @@ from flows.records import reconcile
 from tasks.artifacts.store import Store
 from tasks.base.errors import LockedError, TidegaugeError
 from tasks.base.process import stat_of
-from tasks.recordings.hold import shop_lock
-from tasks.recordings.standing import standings, take_down
+
+if TYPE_CHECKING:
+    from tasks.recordings.standing import Standing
 
 
-def aftermath(store: Store) -> Iterator[str]:
-    """A sentence on each thing found: runs marked failed, shops of dead recordings taken down, what is left in staging."""
+def aftermath(store: Store, say: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """
+    A sentence on each thing found: runs marked failed, shops of dead recordings taken down, what is left in staging.
+
+    Args:
+        store: Where it is looked for.
+        say: Told meanwhile what is removed, and when somebody has to log in for that.
+    """
     for record, sentence in reconcile(store):
         yield sentence
         mark_crashed(record)
-    yield from _shops(store)
+    yield from _shops(store, say)
     yield from _staging(store)
 
 
@@ -40,21 +47,29 @@ def mark_crashed(record: Mapping[str, Any]) -> None:
             return
 
 
-def _shops(store: Store) -> Iterator[str]:
+def _shops(store: Store, say: Callable[[str], None]) -> Iterator[str]:
+    live = store.root / "live"
+    if not live.is_dir() or not any(live.iterdir()):
+        return  # as nearly always; what takes shops down brings along all that is known of recordings
+    from tasks.recordings.hold import shop_lock
+    from tasks.recordings.standing import standings
+
     dead = [shop for shop in standings(store.root) if shop.address is None]
     if not dead:
         return
     try:
         with shop_lock(store.root, "the clean-up of a new run"):
             for shop in dead:
-                yield _taken_down(shop)
+                yield _taken_down(shop, say)
     except LockedError:
         return  # they belong to a recording that goes on
 
 
-def _taken_down(shop: Any) -> str:
+def _taken_down(shop: "Standing", say: Callable[[str], None]) -> str:
+    from tasks.recordings.standing import take_down
+
     try:
-        left = take_down(shop)
+        left = [text.splitlines()[0] for text in take_down(shop, say)]  # `down` tells the rest
     except TidegaugeError as error:
         left = [error.message]
     if left:

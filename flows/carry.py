@@ -1,7 +1,7 @@
 """What every flow does: open the store, keep the record, run the stages, and end honestly whatever happens."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,6 @@ from tasks.base.errors import Cancelled, DocumentError, IncompleteError, Require
 from tasks.base.stopping import stoppable
 from tasks.cluster.config import LocalCluster
 from tasks.record import acceptance
-from tasks.recordings.place import released
 
 Extent = Literal["record", "train", "everything", "again"]
 
@@ -65,7 +64,7 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
     request, store = REQUEST.get(), current_store()
     if extent != "again" and not request.trusted:
         require_served_trust(document)
-    for sentence in aftermath(store):
+    for sentence in aftermath(store, request.say):
         request.say(sentence)
     stages = Stages(document, store.root, refresh=refresh)
     _see_rights(stages, store, may_record=extent != "again" and not require_cached, say=request.say)
@@ -104,9 +103,18 @@ def carry_out(document: Experiment, extent: Extent, *, require_cached: bool = Fa
         record.end("failed", 1, f"{type(error).__name__}: {error}", **_numbers(store, record))
         raise
     finally:
-        for sentence in released(document.cluster, store.root, record.run, request.say):
+        for sentence in _released(document, store, record.run, request.say):
             request.say(sentence)
     return close(store, record)
+
+
+def _released(document: Experiment, store: Store, run: str, say: Callable[[str], None]) -> Iterable[str]:
+    """Remove the cluster that *run* had made for *document*; what is still there of it, a sentence each."""
+    if isinstance(document.cluster, LocalCluster):
+        return ()
+    from tasks.recordings.place import released  # only now, as in the next one
+
+    return released(document.cluster, store.root, run, say)
 
 
 def _see_rights(stages: Stages, store: Store, *, may_record: bool, say: Callable[[str], None]) -> None:

@@ -88,11 +88,14 @@ def document(file: Path, store: Path) -> list[Check]:
     from flows.document import load_document
     from flows.source_checks import source_checks
     from flows.timeline import timeline
+    from flows.trust import at_home, programs
 
     try:
         loaded = load_document(file)
         made = timeline(loaded, str(file))
+        trusted = at_home(file, Path.cwd()) or not programs(loaded)
     except TidegaugeError as error:
         return [Check("document", "fail", error.message, error.next_step or "")]
     text = f"{file} is valid; about {made.eta_s / 60:.0f} minutes and {made.disk_bytes / 1e6:.0f} MB"
-    return [Check("document", "ok", text), disk(store, made.disk_bytes), *cluster_checks(loaded, store), *source_checks(loaded, made.eta_s)]
+    there = cluster_checks(loaded, store, trusted=trusted)
+    return [Check("document", "ok", text), disk(store, made.disk_bytes), *there, *source_checks(loaded, made.eta_s)]

@@ -8,30 +8,46 @@ from typing import Any
 from flows.cluster_plan import parts_of
 from flows.document import Experiment
 from flows.findings import Check
+from flows.trust import by_cluster
+from tasks.app.config import OwnChart
 from tasks.app.files import app_of
-from tasks.app.kube.manifests import manifests_of
 from tasks.app.kube.placement import Placement
-from tasks.app.kube.scope import require_namespaced
+from tasks.app.kube.scope import manifests_there
 from tasks.base.errors import PreflightError, TidegaugeError
 from tasks.cluster.command.provider import CommandProvider
 from tasks.cluster.config import CommandCluster, KubernetesSettings, LocalCluster
-from tasks.cluster.kube.checks import findings, lacks, reach
+from tasks.cluster.kube.checks import findings, reach
 from tasks.cluster.kube.finding import Finding
-from tasks.cluster.kube.needs import opted_in
+from tasks.cluster.kube.kinds import NAMESPACE
+from tasks.cluster.kube.lacking import lacks, subject_of
+from tasks.cluster.kube.needs import SETUP, opted_in
 from tasks.faults.kube.rights import by_mesh
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
+from tasks.kube.errors import Forbidden
+from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import missing
 from tasks.recordings.kube.rights import Parts, needs_of
 
 Manifests = tuple[Mapping[str, Any], ...]
+ELSEWHERE = "it comes from elsewhere, and would start programs: none is started to look"
+READ_IT = "read what `tidegauge check FILE` lists, then keep it below the working directory"
 
 
-def cluster_checks(document: Experiment, store: Path) -> list[Check]:
-    """A line a subject; none where the app runs on this machine. Nothing is changed, and no cluster is made."""
+def cluster_checks(document: Experiment, store: Path, *, trusted: bool = True) -> list[Check]:
+    """
+    A line a subject; none where the app runs on this machine. Nothing is changed, and no cluster is made.
+
+    Args:
+        document: What is to be run.
+        store: Where clusters that commands made are noted.
+        trusted: Whether programs that it brings may be started: commands or a login of its cluster, Helm for its chart.
+    """
     cluster = document.cluster
     if isinstance(cluster, LocalCluster):
         return []
+    if not trusted and by_cluster(cluster):
+        return [Check("cluster", "warn", f"{cluster_name(cluster)}: {ELSEWHERE}", READ_IT)]
     if isinstance(cluster, CommandCluster):
         try:
             if not CommandProvider(store, cluster).there():
@@ -45,7 +61,7 @@ def cluster_checks(document: Experiment, store: Path) -> list[Check]:
             Check("cluster", "ok", f"{cluster_name(cluster)} is there; what it lets us do is seen when the run asks for its kubeconfig")
         ]
     found = reach(access)
-    return [_check(found)] if isinstance(found, Finding) else _looks(found, document, cluster)
+    return [_check(found)] if isinstance(found, Finding) else _looks(found, document, cluster, trusted=trusted)
 
 
 def access_of(cluster: KubernetesSettings, store: Path, *, auth_wait_s: float) -> KubeAccess | None:
@@ -73,10 +89,7 @@ def manifests_in(kube: Kube, document: Experiment, cluster: KubernetesSettings, 
         PreflightError: Helm is not installed, or files have changed.
         KubeError: The server does not answer.
     """
-    where = Placement(cluster.namespace, run, cluster.allow_load_balancers)
-    found = manifests_of(app_of(document.app), where, kube_version=kube.version())
-    require_namespaced(kube, found)
-    return found
+    return manifests_there(kube, app_of(document.app), Placement(cluster.namespace, run, cluster.allow_load_balancers))
 
 
 def parts_in(kube: Kube, document: Experiment, cluster: KubernetesSettings, manifests: Manifests | None) -> Parts:
@@ -96,26 +109,49 @@ def require_rights(document: Experiment, store: Path, say: Callable[[str], None]
         CredentialsError: The login ended, and nobody logged in again in time.
         DocumentError: The manifests of the app are not valid.
     """
+    if document.recorded:
+        _require(document, store, say, lambda kube, cluster, app: parts_in(kube, document, cluster, app))
+
+
+def require_rights_of_app(document: Experiment, store: Path, say: Callable[[str], None]) -> None:
+    """Let ``up`` begin only with every right that its app alone needs; otherwise as :func:`require_rights`, and raises the same."""
+    _require(document, store, say, lambda _, cluster, app: parts_of(document, cluster, app).app_alone)
+
+
+def _require(
+    document: Experiment, store: Path, say: Callable[[str], None], parts: Callable[[Kube, KubernetesSettings, Manifests], Parts]
+) -> None:
     cluster = document.cluster
-    if isinstance(cluster, LocalCluster) or not document.recorded:
+    if isinstance(cluster, LocalCluster):
         return
     access = access_of(cluster, store, auth_wait_s=cluster.auth_wait_s)
     if access is None or isinstance(cluster, CommandCluster):
         return
     kube = Kube.connect(access, say=say)
-    needed = [
-        need for need in needs_of(parts_in(kube, document, cluster, manifests_in(kube, document, cluster, "start"))) if not need.optional
-    ]
+    found = needs_of(parts(kube, cluster, manifests_in(kube, document, cluster, "start")))
+    to_make = _is_missing(kube, cluster.namespace)  # what is optional where it is there is not where it has to be made
+    needed = [need for need in found if not need.optional or (to_make and need.document == SETUP)]
     lacking = set(missing(kube, [need.permission for need in needed]))
     if lacking:
-        told = lacks([need for need in needed if need.permission in lacking])
+        told = lacks([need for need in needed if need.permission in lacking], subject_of(kube))
         raise PreflightError(f"{told.text}; nothing was written. What lacks:\n{told.more.rstrip()}", next_step=told.fix)
 
 
-def _looks(kube: Kube, document: Experiment, cluster: KubernetesSettings) -> list[Check]:
+def _is_missing(kube: Kube, namespace: str) -> bool:
+    """Whether it is seen not to be there."""
+    try:
+        return kube.find(ObjectRef("v1", NAMESPACE, None, namespace)) is None
+    except Forbidden:
+        return False
+
+
+def _looks(kube: Kube, document: Experiment, cluster: KubernetesSettings, *, trusted: bool) -> list[Check]:
     there = [Check("opted in", "ok", text) for text in opted_in(cluster)]
     wanted: Manifests | None = None
     parts = parts_of(document, cluster, None)
+    if not trusted and isinstance(document.app, OwnChart):
+        unseen = Check("manifests", "warn", f"its chart: {ELSEWHERE}", READ_IT)
+        return [*(_check(one) for one in findings(kube, cluster, (), needs_of(parts))), *there, unseen]
     try:
         wanted = manifests_in(kube, document, cluster, "doctor")
         parts = parts_in(kube, document, cluster, wanted)

@@ -21,6 +21,11 @@ from tasks.telemetry.config import KubeletSource, PrometheusSource
 from tasks.telemetry.kube.rights import made, wide
 
 LABEL = "plan"
+UNRENDERED = (
+    "only Helm knows what it makes, and a plan starts no program: the rights above are those for Deployments and what goes with them. "
+    "`tidegauge doctor FILE` renders it, as a run does before it writes anything, and tells what StatefulSets and other kinds need"
+)
+"""What is to be said of an app that is a chart."""
 Manifests = Sequence[Mapping[str, Any]]
 
 
@@ -57,6 +62,8 @@ class ClusterPlan:
     """Settings that reach further than the namespaces, a sentence each."""
     wide: str | None
     """What is to be said of rights of the telemetry that do; None: it has none."""
+    chart: str | None
+    """What is to be said of objects that nobody knows yet; None: they are all known."""
     objects: tuple[Objects, ...]
     rights: tuple[Need, ...]
 
@@ -68,6 +75,7 @@ class ClusterPlan:
             "create_namespace": self.create_namespace,
             "opted_in": list(self.opted_in),
             "wide": self.wide,
+            "chart": self.chart,
             "objects": [
                 {"part": one.part, "counts": None if one.counts is None else dict(one.counts), "when": one.when} for one in self.objects
             ],
@@ -108,6 +116,7 @@ def cluster_plan(document: Experiment, timeline: Timeline) -> ClusterPlan | None
         create_namespace=cluster.create_namespace,
         opted_in=opted_in(cluster),
         wide=wide(source) if isinstance(source, KubeletSource | PrometheusSource) else None,
+        chart=UNRENDERED if chart else None,
         objects=objects,
         rights=needs_of(parts),
     )
@@ -137,7 +146,8 @@ def cluster_text(plan: ClusterPlan) -> str:
     lines = [f"cluster ({plan.provider}): nothing is written outside of {places}, {made_here}"]
     lines += [f"  {one.part:9}  {one.text}: {one.when}" for one in plan.objects]
     lines.append(f"  {'rights':9}  {_rights_text(plan.rights)}")
-    lines += [f"  {'wide':9}  {plan.wide}"] if plan.wide is not None else []
+    told = {"chart": plan.chart, "wide": plan.wide}
+    lines += [f"  {name:9}  {text}" for name, text in told.items() if text is not None]
     return "\n".join(lines)
 
 

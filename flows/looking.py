@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.document import Experiment
-from tasks.artifacts.runs import Runs
+from tasks.artifacts.runs import Runs, unclosed
 from tasks.artifacts.store import Store
 from tasks.base.errors import TidegaugeError
-from tasks.base.process import ProcessId
 from tasks.faults.injector import open_faults
 from tasks.recordings.board import read_board
 from tasks.recordings.length import planned_s
@@ -40,11 +39,11 @@ def _running(store: Path) -> list[dict[str, Any]]:
     runs, found = Runs(Store(store)), []
     for run in runs.ids():
         try:
-            record = runs.read(run)
+            record = runs.look(run)
         except TidegaugeError:
             continue
-        if record["status"] == "running":
-            alive = bool(record["process"]) and ProcessId(**record["process"]).alive()
+        alive = record["status"] == "running"
+        if alive or unclosed(record):
             finished = [stage["name"] for stage in record["stages"]]
             found.append(
                 {"run": run, "name": record["name"], "alive": alive, "finished": finished, "to_record": _to_record(record, finished)}
@@ -53,7 +52,9 @@ def _running(store: Path) -> list[dict[str, Any]]:
 
 
 def _to_record(record: Mapping[str, Any], finished: list[str]) -> list[dict[str, Any]]:
-    """Recordings that are not finished, with their planned seconds from deployment to teardown, in their order."""
+    """Recordings that are not finished, with their planned seconds from deployment to teardown, in their order; an import has none."""
+    if record["extent"] == "import":
+        return []
     document = Experiment.model_validate_json(json.dumps(record["document"]))
     return [
         {"name": entry.name, "planned_s": round(planned_s(entry, document.faults), 1)}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tasks.artifacts.refs import Ref, new_run_id
-from tasks.artifacts.runs import FORMAT, Runs
+from tasks.artifacts.runs import FORMAT, Runs, unclosed
 from tasks.artifacts.store import Store
 from tasks.base.clock import SystemClock, iso
 from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import read_json
-from tasks.base.process import ProcessId, identify
+from tasks.base.process import identify
 
 
 class StageResult(Protocol):
@@ -202,14 +202,11 @@ def reconcile(store: Store, extent: str | None = None) -> list[tuple[dict[str, A
     runs = Runs(store)
     for run in runs.ids():
         try:
-            record = runs.read(run)
+            record = runs.look(run)
         except StorageError:
             continue  # `runs list` shows it as damaged
-        process = record["process"]
-        if record["status"] != "running" or (process and ProcessId(**process).alive()) or extent not in (None, record["extent"]):
+        if not unclosed(record) or extent not in (None, record["extent"]):
             continue
-        done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
-        why = f"its process ended without a word; finished and kept: {done}"
-        RunRecord(runs, record).end("failed", 1, why)
-        closed.append((record, f"run {run} is marked failed: {why}"))
+        RunRecord(runs, record).end(record["status"], record["exit_code"], record["error"])
+        closed.append((record, f"run {run} is marked failed: {record['error']}"))
     return closed

@@ -19,6 +19,7 @@ from tasks.base.errors import LockedError, PreflightError, TidegaugeError
 from tasks.cluster.config import KubernetesSettings, LocalCluster
 from tasks.cluster.kube.checks import lease, namespace, rights
 from tasks.cluster.kube.finding import Finding
+from tasks.cluster.kube.lacking import name_of
 from tasks.cluster.kube.manifests import Bounds
 from tasks.cluster.kube.needs import Need
 from tasks.cluster.kube.provider import KubeProvider
@@ -56,7 +57,7 @@ class Rehearsal:
     def role(self) -> str:
         """Roles with every right that is needed, as YAML; empty where there is no cluster."""
         needed = [need.permission for need in self.needs if not need.optional]
-        return role_text(roles("tidegauge-run", needed)) if needed else ""
+        return role_text(roles(name_of(needed), needed)) if needed else ""
 
     def raise_for_refusals(self) -> None:
         """

@@ -8,9 +8,7 @@ from flows.document import Experiment
 from tasks.app.files import started_by
 from tasks.base.errors import DocumentError
 from tasks.base.shipped import shipped
-from tasks.cluster.command.file import is_shipped
-from tasks.cluster.command.provider import CommandProvider
-from tasks.cluster.config import CommandCluster
+from tasks.cluster.config import ClusterConfig, CommandCluster, KubeconfigCluster
 
 SERVED_TRUST = "TIDEGAUGE_TRUST"
 """Set to 1 where flows are served: documents that come as values may start programs of their own."""
@@ -18,11 +16,21 @@ SERVED_TRUST = "TIDEGAUGE_TRUST"
 
 def programs(document: Experiment) -> list[list[str]]:
     """Each argv that the document itself brings, or has started for it (those of the shipped shop are the product's own)."""
-    cluster = document.cluster
-    found = started_by(document.app)
-    if isinstance(cluster, CommandCluster) and not is_shipped(cluster.commands):
-        found += [list(argv) for argv in CommandProvider(Path(), cluster).commands().listed()]
-    return found
+    return [*started_by(document.app), *by_cluster(document.cluster)]
+
+
+def by_cluster(cluster: ClusterConfig) -> list[list[str]]:
+    """Each argv that the section *cluster* brings: commands that are not shipped, credential plugins of a kubeconfig that it names."""
+    if isinstance(cluster, CommandCluster):
+        from tasks.cluster.command.file import is_shipped
+        from tasks.cluster.command.provider import CommandProvider
+
+        return [] if is_shipped(cluster.commands) else [list(argv) for argv in CommandProvider(Path(), cluster).commands().listed()]
+    if isinstance(cluster, KubeconfigCluster) and cluster.kubeconfig is not None:
+        from tasks.kube.kubeconfig import plugins_of
+
+        return plugins_of(cluster.kubeconfig)
+    return []
 
 
 def require_served_trust(document: Experiment) -> None:

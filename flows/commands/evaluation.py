@@ -64,7 +64,7 @@ def _run(run: str, overrides: list[str], refresh: list[str], common: Common) -> 
     from tasks.base.errors import DocumentError
 
     store = common.open_store()
-    record = Runs(store).read(run)
+    record = Runs(store).look(run)
     if run == "latest":
         common.say(f"latest is run {record['run']}")
     require_document(record)

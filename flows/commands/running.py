@@ -150,10 +150,11 @@ def cancel(run: RunId, *, common: Common = Common()) -> int:
     from tasks.artifacts.runs import Runs
     from tasks.base.process import ProcessId
 
-    found = Runs(common.open_store()).read(run)
-    process = found["process"]
-    if found["status"] != "running" or not process or not ProcessId(**process).signal(signal.SIGTERM):
-        raise DocumentError(f"run {found['run']} is not running; it is {found['status']}", next_step="tidegauge runs list")
+    runs = Runs(common.open_store())
+    found = runs.look(run)
+    if found["status"] != "running" or not ProcessId(**found["process"]).signal(signal.SIGTERM):
+        status = runs.look(found["run"])["status"]  # it may have ended just now
+        raise DocumentError(f"run {found['run']} is not running; it is {status}", next_step="tidegauge runs list")
     common.show({"run": found["run"], "asked": True}, f"run {found['run']} was asked to stop")
     return 0
 

@@ -31,12 +31,13 @@ def register(app: App) -> None:
 def list_(*, common: Common = Common()) -> int:
     """List all runs, newest last."""
     from tasks.artifacts.runs import Runs
+    from tasks.artifacts.store import Store
 
-    runs = Runs(common.open_store())
+    runs = Runs(Store(common.store_path()))
     rows = []
     for run in runs.ids():
         try:
-            record = runs.read(run)
+            record = runs.look(run)
             rows.append({name: record[name] for name in ("run", "parent", "status", "name", "started", "ended", "exit_code")})
         except StorageError as error:
             rows.append(
@@ -60,9 +61,10 @@ def show(run: str = "latest", *, gaps: Annotated[bool, Flag] = False, common: Co
     from flows.records import public
     from flows.show import text_of
     from tasks.artifacts.runs import Runs
+    from tasks.artifacts.store import Store
 
-    store = common.open_store()
-    record = Runs(store).read(run)
+    store = Store(common.store_path())
+    record = Runs(store).look(run)
     if run == "latest":
         common.say(f"latest is run {record['run']}")
     if gaps:
@@ -75,6 +77,7 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
     from tasks.artifacts.refs import Ref
     from tasks.base.clock import iso
     from tasks.base.files import read_json
+    from tasks.telemetry.causes import gap_note
     from tasks.telemetry.certificate_text import sentences
 
     value, lines = {}, []
@@ -91,9 +94,7 @@ def _gaps(store: Any, record: Mapping[str, Any], common: Common) -> int:
         }
         lines.append(f"{facts['name']}: {facts['status']}, {len(holes)} gaps, {len(degraded)} degraded seconds")
         lines += [f"  {text}" for text in (*sentences(facts["certificate"]), *facts["notes"])]
-        lines += [
-            f"  gap of {gap['target'] or 'all targets'} from {gap['start']} to {gap['end']}, {gap['missing']} scrapes" for gap in holes
-        ]
+        lines += [f"  gap of {gap['target'] or 'all targets'} from {gap['start']} to {gap['end']}, {gap_note(gap)}" for gap in holes]
         lines += [f"  degraded {iso(entry['second'])}: {', '.join(entry['reasons'])}" for entry in degraded]
     common.show(value, "\n".join(lines))
     return 0

@@ -46,11 +46,17 @@ def up(
     """
     from flows.document import load_document
     from flows.trust import require_trust
+    from tasks.cluster.config import LocalCluster
     from tasks.recordings.standing import start_standing
 
     document = load_document(file, set_ or [])
     require_trust(document, file, trusted=trust)
-    found = start_standing(common.open_store().root, document.app, document.cluster, ttl_s=ttl, report=common.progress())
+    root = common.open_store().root
+    if not isinstance(document.cluster, LocalCluster):
+        from flows.cluster_checks import require_rights_of_app
+
+        require_rights_of_app(document, root, common.say)
+    found = start_standing(root, document.app, document.cluster, ttl_s=ttl, report=common.progress())
     lines = [f"{found.name} is up: {found.address}", f"next: tidegauge faults list; tidegauge down --run {found.name}"]
     common.show(found.to_json(), "\n".join(lines))
     return 0
@@ -83,15 +89,16 @@ def down(
         common.say(f"no shop called {run} is there")
     if run is None and not all_ and len(chosen) > 1:
         raise DocumentError(f"several shops are up: {', '.join(one.name for one in chosen)}", next_step="name one with --run, or add --all")
-    left = [f"{one.name}: {leftover}" for one in chosen for leftover in take_down(one)]
-    clusters = inventory(common.store_path()) if all_ else ()
-    left += [f"{one.name}: {one.why}" for made in clusters for one in remove(common.store_path(), made, say=common.say)]
-    names = [*(one.name for one in chosen), *(f"cluster {made.name}" for made in clusters)]
-    value = {"down": names, "left": left}
-    if left:
-        common.show(value, "\n".join(left))
-        raise LeftBehindError(f"{len(left)} things are still there: {left[0]}", next_step="tidegauge down --all")
-    common.show(value, "\n".join(f"{name} is down" for name in names) or "nothing was up")
+    left = {one.name: [f"{one.name}: {text}" for text in take_down(one, common.say)] for one in chosen}
+    for made in inventory(common.store_path()) if all_ else ():
+        remains = remove(common.store_path(), made, say=common.say)
+        left[f"cluster {made.name}"] = [f"{one.name}: {one.why}" for one in remains]
+    told, gone = [text for texts in left.values() for text in texts], [name for name, texts in left.items() if not texts]
+    common.show({"down": gone, "left": told}, "\n".join([*(f"{name} is down" for name in gone), *told]) or "nothing was up")
+    if told:
+        count = "1 thing is" if len(told) == 1 else f"{len(told)} things are"
+        again = "tidegauge down --all" if run is None else f"tidegauge down --run {run}"
+        raise LeftBehindError(f"{count} still there: {told[0].splitlines()[0]}", next_step=again)
     return 0
 
 
@@ -202,7 +209,7 @@ def revert(
     from tasks.recordings.standing import revert_faults, standings, the_one
 
     shops = standings(common.store_path()) if all_ else [the_one(common.store_path(), run)]
-    ended = [fault for one in shops for fault in revert_faults(one)]
+    ended = [fault for one in shops for fault in revert_faults(one, common.say)]
     common.show({"reverted": ended}, "\n".join(f"{fault} is reverted" for fault in ended) or "no fault was active")
     return 0
 

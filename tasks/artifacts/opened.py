@@ -24,6 +24,7 @@ from tasks.artifacts.store import Artifact, Store
 from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import read_json, sha256_file
 from tasks.base.parquet import read_table
+from tasks.telemetry.causes import cause_text
 from tasks.telemetry.samples import read_samples, read_series
 
 PUBLIC = ("run", "parent", "status", "report", "profile", "recordings", "faults", "detectors", "ranking", "stages", "prefect")
@@ -43,7 +44,7 @@ def open_run(run: str = "latest", store: str | Path | None = None) -> OpenedRun:
         StorageError: Its record is not what was written.
     """
     found = Store(Path(store if store is not None else os.environ.get("TIDEGAUGE_STORE") or "tidegauge-data"))
-    record = Runs(found).read(run)
+    record = Runs(found).look(run)
     artifacts = {name: Ref.parse(text) for name, text in record["artifacts"].items()}
     recordings = {name.partition(":")[2]: found.open(ref) for name, ref in artifacts.items() if name.startswith("record:")}
     opened = {name: OpenedRecording(name, artifact) for name, artifact in recordings.items()}
@@ -117,8 +118,9 @@ class OpenedRecording:
         return _frame(read_table(verified(self.artifact, "load/requests.parquet")))
 
     def gaps(self) -> pd.DataFrame:
-        """Holes in the samples: target (None: nothing was scraped), role, start and end (UTC), number of missing scrapes."""
-        table = pd.DataFrame(read_json(verified(self.artifact, "gaps.json"))["gaps"], columns=["target", "role", "start", "end", "missing"])
+        """Holes in the samples: target (None: nothing was scraped), role, start and end (UTC), missing scrapes, cause as a text."""
+        holes = [{**gap, "cause": cause_text(gap.get("cause"))} for gap in read_json(verified(self.artifact, "gaps.json"))["gaps"]]
+        table = pd.DataFrame(holes, columns=["target", "role", "start", "end", "missing", "cause"])
         return table.assign(**{side: pd.to_datetime(table[side], utc=True, format="ISO8601") for side in ("start", "end")})
 
     def _verify(self, prefix: str) -> None:

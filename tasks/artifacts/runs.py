@@ -11,6 +11,7 @@ from tasks.artifacts.refs import RUN_ID, Ref, checked_run_id
 from tasks.artifacts.store import Store, is_sealed, sealed
 from tasks.base.errors import DocumentError, StorageError
 from tasks.base.files import read_json, write_json
+from tasks.base.process import ProcessId
 
 FORMAT = "run/1"
 EVALUATED = ("complete", "incomplete")
@@ -59,6 +60,19 @@ class Runs:
             raise StorageError(f"{path} is not what was written", next_step=f"tidegauge runs rm {path.stem}")
         return record
 
+    def look(self, run: str) -> dict[str, Any]:
+        """
+        The record of *run* as things stand: one that says running though its process is gone is told as failed. Nothing is written.
+
+        Raises:
+            DocumentError: There is no such run.
+            StorageError: The record is not what was written.
+        """
+        record = self.read(run)
+        if _abandoned(record):
+            record = self.read(record["run"])  # it may have ended in order between the two looks; now its process writes no more
+        return _told_failed(record) if _abandoned(record) else record
+
     def resolve(self, run: str) -> str:
         """
         The id that *run* stands for: itself; for ``latest`` the newest run with an evaluation, or else the newest that finished.
@@ -100,3 +114,20 @@ class Runs:
         for run in self.ids():
             for text in self.read(run)["artifacts"].values():
                 yield run, Ref.parse(text)
+
+
+def unclosed(record: Mapping[str, Any]) -> bool:
+    """Whether :meth:`Runs.look` found out that *record* is that of a dead run: nobody has written its end yet."""
+    return record["status"] == "failed" and record["ended"] is None
+
+
+def _abandoned(record: Mapping[str, Any]) -> bool:
+    """Whether the process of *record* is gone, though it says running; by pid and start time, so that no other is taken for it."""
+    process = record["process"]
+    return record["status"] == "running" and not (process and ProcessId(**process).alive())
+
+
+def _told_failed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """*record* with how it ended and what is left of it; when it ended is not known."""
+    done = ", ".join(stage["name"] for stage in record["stages"]) or "nothing"
+    return {**record, "status": "failed", "exit_code": 1, "error": f"its process ended without a word; finished and kept: {done}"}

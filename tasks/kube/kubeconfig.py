@@ -12,6 +12,7 @@ import difflib
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +50,32 @@ def read_login(access: KubeAccess) -> Login:
         found = run_plugin(user["value"].pop("exec"), Path(user["path"]).parent, cluster["value"])
         user["value"].update(_as_user(found))
     return _login(merged, context["name"], again, found.expires_s)
+
+
+def plugins_of(kubeconfig: str) -> list[list[str]]:
+    """The argv of each program that gives a credential in the files that *kubeconfig* names; none where they cannot be read."""
+    try:
+        merged = _merged(_paths(KubeAccess(kubeconfig)))
+    except PreflightError:
+        return []
+    return [argv for user in _entries(merged, "user").values() for argv in _started_by(user["value"])]
+
+
+def _started_by(user: Any) -> Iterator[list[str]]:
+    """By a plugin, and by the client's reader itself for the older auth provider of Google."""
+    plugin, older = (_within(user, name) for name in ("exec", "auth-provider"))
+    if plugin:
+        args = plugin.get("args")
+        yield [str(plugin.get("command") or ""), *map(str, args if isinstance(args, list) else ())]
+    config = _within(older, "config")
+    if "cmd-path" in config:
+        yield [*str(config["cmd-path"]).split(), *str(config.get("cmd-args") or "").split()]
+
+
+def _within(value: Any, name: str) -> dict[str, Any]:
+    """The mapping *name* of *value*; empty where either is none: a broken kubeconfig is told by whoever logs in."""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _paths(access: KubeAccess) -> list[str]:

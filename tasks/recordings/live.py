@@ -33,6 +33,7 @@ class LiveWindow:
     folder: Path
     features: FeaturesConfig
     keep_s: float = 240.0
+    """The spans that are asked for hold fault-free *time* enough for a reference; so much more makes up for rows that say nothing."""
     chunk: int = 0
     window: Window = field(default_factory=lambda: Window(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0)))
 

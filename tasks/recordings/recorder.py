@@ -155,9 +155,9 @@ class Recorder:
         self.report(Progress("teardown", "stopping the services"))
         self._left = True  # until it is known: where nobody answers, everything may be there
         left = self._downed(deployed)
+        self._left = bool(left)
         self._trials = with_journal(self._trials, self.state_dir)
         deployed.keep_outputs(self.folder)
-        self._left = bool(left)
         if left:
             named = ", ".join(f"{one.name} ({one.identity})" for one in left)
             raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")

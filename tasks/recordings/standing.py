@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.recordings.kube.standing import ClusterStanding
 
 FACTS = "shop.json"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Standing:
             PreflightError: It was refused before anything was touched.
             FaultActiveError: It could not be verified that the fault is over.
         """
-        injector = injector_of(self.state_dir)
+        injector = injector_of(self.state_dir, say)
         kinds = injector.kinds()
         if kind not in kinds:
             raise DocumentError(f"there is no fault kind {kind!r} here{nearest(kind, kinds)}", next_step="tidegauge faults list")
@@ -113,14 +114,14 @@ def _with_times(receipt: dict[str, Any]) -> dict[str, Any]:
     return {name: iso(value) if name in times else value for name, value in receipt.items()}
 
 
-def injector_of(state_dir: Path) -> FaultInjector:
+def injector_of(state_dir: Path, say: Say = lambda _: None) -> FaultInjector:
     """
-    What breaks the shop in *state_dir*.
+    What breaks the shop in *state_dir*; *say* is told when somebody has to log in.
 
     Raises:
         PreflightError: It does not run, or its cluster cannot be reached.
     """
-    there = in_cluster(state_dir)
+    there = in_cluster(state_dir, say)
     return LocalInjector(LocalHandle.attach(state_dir)) if there is None else there.injector()
 
 
@@ -182,21 +183,21 @@ def the_one(root: Path, name: str | None) -> Standing:
     raise DocumentError(f"several shops are up: {', '.join(one.name for one in found)}", next_step="name one with --run")
 
 
-def revert_faults(shop: Standing) -> list[str]:
+def revert_faults(shop: Standing, say: Say = lambda _: None) -> list[str]:
     """
-    End every active fault of *shop*; their ids.
+    End every active fault of *shop*; their ids. *say* is told when somebody has to log in.
 
     Raises:
         FaultActiveError: One could not be verified to be over.
     """
-    if (there := in_cluster(shop.state_dir)) is not None:
+    if (there := in_cluster(shop.state_dir, say)) is not None:
         return there.revert_faults()
     return [entry.id for entry in revert_all(shop.state_dir)]
 
 
-def take_down(shop: Standing) -> Sequence[str]:
+def take_down(shop: Standing, say: Say = lambda _: None) -> Sequence[str]:
     """Revert its faults, end its processes or remove its objects, forget its folder; what is still there, a sentence each."""
-    if (there := in_cluster(shop.state_dir)) is not None:
+    if (there := in_cluster(shop.state_dir, say)) is not None:
         left = there.take_down()
         if not left:
             forget(shop.state_dir)
@@ -220,11 +221,11 @@ def leftovers(shop: Standing) -> list[str]:
     return [f"{one.name} ({one.identity}): {one.why}" for one in cluster_leftovers(shop.state_dir)]
 
 
-def in_cluster(state_dir: Path) -> ClusterStanding | None:
-    """The deployment of *state_dir*, if it is in a cluster."""
+def in_cluster(state_dir: Path, say: Say = lambda _: None) -> ClusterStanding | None:
+    """The deployment of *state_dir*, if it is in a cluster; *say* is told what goes on there, and when somebody has to log in."""
     noted = Noted.read(state_dir)
     if noted is None:
         return None
     from tasks.recordings.kube.standing import ClusterStanding
 
-    return ClusterStanding(noted, state_dir)
+    return ClusterStanding(noted, state_dir, say)

@@ -193,10 +193,11 @@ def test_what_a_document_does_to_its_cluster_is_planned_without_one(no_cluster, 
     assert "nothing is written outside of tidegauge" in said
     assert "reads the kubelets: the right nodes/proxy" in said
     assert "granted by configs/rbac/run.yaml and configs/rbac/nodes-proxy.yaml" in said
+    assert "only Helm knows" not in said, "this app is no chart"
 
 
 def test_a_plan_starts_no_helm(no_cluster, capsys, monkeypatch, tmp_path):
-    """How many objects a chart makes only it knows; the rights are those of the usual kinds then."""
+    """What objects a chart makes only it knows: the rights are those of the usual kinds then, and that is said."""
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "chart").mkdir()
     (tmp_path / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: mine\nversion: 0.1.0\n")
@@ -207,6 +208,12 @@ def test_a_plan_starts_no_helm(no_cluster, capsys, monkeypatch, tmp_path):
     found = json.loads(capsys.readouterr().out)["cluster"]
     assert {one["part"]: one["counts"] for one in found["objects"]}["app"] is None
     assert "create deployments.apps in tidegauge" in {one["right"] for one in found["rights"]}
+    assert "StatefulSets" in found["chart"]
+
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "app        whatever its chart makes" in said
+    assert "`tidegauge doctor FILE` renders it" in said
 
 
 def test_on_this_machine_there_is_no_cluster_to_plan_for(written, capsys):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.kube.permission import Permission, needed
 from tasks.kube.rights import granted
+from tests.kube.giving import GROUP, given
 from tests.kube.objects import Key, Refused, Stored, not_found
 from tests.kube.trouble import Cut, Fail, Seen, Stall
 
 if TYPE_CHECKING:
     from tests.kube.fake_api import FakeApi
+
+ROLES = ("Role", "ClusterRole")
 
 
 class Dropped(Exception):
@@ -141,6 +145,16 @@ class Answers(BaseHTTPRequestHandler):
         permission = needed(seen.method, seen.path, watch=seen.watches)
         if permission is not None and not self.may(permission):
             raise Refused(403, "Forbidden", f'User "tester" cannot {permission}')
+
+    def check_given(self, item: Mapping[str, Any]) -> None:
+        """Raise Refused where *item* gives rights away that its maker has not."""
+        if item.get("apiVersion") != f"{GROUP}/v1":
+            return
+        roles = {(kind, one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for kind in ROLES for one in self.api.all(kind)}
+        lacking = [str(one) for one in given(item, roles) if not self.may(one)]
+        if lacking:
+            message = f'user "tester" is attempting to grant RBAC permissions not currently held: {", ".join(lacking)}'
+            raise Refused(403, "Forbidden", f'{item["kind"]} "{item["metadata"]["name"]}" is forbidden: {message}')
 
     def may(self, permission: Permission) -> bool:
         """Whether the rights of now allow it."""

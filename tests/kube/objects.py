@@ -63,6 +63,8 @@ class Objects:
         self._versions = itertools.count(1)
         self.version = 0
         self._there: dict[Key, Stored] = {}
+        self._sorted: dict[tuple[str, str | None], tuple[int, list[tuple[Key, Stored]]]] = {}
+        """Collections as they were at a version; never changed."""
         self._owned: dict[tuple[Key, str], dict[str, Any]] = {}
 
     # -- looking ---------------------------------------------------------------------------------------------------------------
@@ -73,10 +75,14 @@ class Objects:
             return self._there.get(key)
 
     def members(self, plural: str, namespace: str | None) -> list[tuple[Key, Stored]]:
-        """A collection in the order of its keys; None: of all namespaces."""
+        """A collection in the order of its keys; None: of all namespaces. Not sorted anew for each page of a list."""
         with self.changed:
-            found = [(key, one) for key, one in self._there.items() if key[0] == plural and namespace in (None, key[1])]
-        return sorted(found, key=lambda pair: pair[0])
+            version, found = self._sorted.get((plural, namespace), (-1, []))
+            if version != self.version:
+                found = [(key, one) for key, one in self._there.items() if key[0] == plural and namespace in (None, key[1])]
+                found.sort(key=lambda pair: pair[0])
+                self._sorted[plural, namespace] = self.version, found
+        return found
 
     def since(self, version: int) -> list[Change]:
         """The steps after *version*."""

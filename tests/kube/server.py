@@ -6,6 +6,7 @@ import base64
 import json
 import ssl
 import time
+from bisect import bisect_right
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -126,7 +127,8 @@ class Handler(Streams):
                     raise Refused(410, "Expired", "The provided continue parameter is too old to display a consistent list result")
             found = objects.members(collection, namespace or None)
         labels, fields = seen.asked("labelSelector"), seen.asked("fieldSelector")
-        chosen = [(key, one) for key, one in found if key > tuple(last) and (not (labels or fields) or selects(labels, fields, one.item))]
+        rest = found[bisect_right(found, tuple(last), key=lambda pair: pair[0]) :]
+        chosen = [(key, one) for key, one in rest if not (labels or fields) or selects(labels, fields, one.item)]
         limit = int(seen.asked("limit") or 0) or len(chosen)
         page, more = chosen[:limit], ""
         if len(chosen) > limit:
@@ -149,6 +151,7 @@ class Handler(Streams):
         item = self._parsed(seen)
         key = (key[0], key[1], item["metadata"]["name"])
         self._writable(key, kind)
+        self.check_given({**item, "metadata": {"namespace": key[1], **item["metadata"]}} if key[1] else item)
         if self.api.objects.get(key) is not None:
             raise Refused(409, "AlreadyExists", f'{key[0]} "{key[2]}" already exists')
         self.send_json(201, self.api.objects.put(key, kind, item, dry_run=seen.asked("dryRun") == "All"))
@@ -160,6 +163,7 @@ class Handler(Streams):
             if new:
                 self._writable(key, kind)
                 self.check(Seen("POST", seen.path.rpartition("/")[0], {}, b"", {}, 0.0))
+            self.check_given(change)
             found = self.api.objects.apply(key, kind, change, seen.asked("fieldManager"), dry_run=dry_run)
             self.send_json(201 if new else 200, found)
             return

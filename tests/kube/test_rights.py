@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
 from tasks.kube.client import Kube
+from tasks.kube.errors import Forbidden
 from tasks.kube.permission import Permission
 from tasks.kube.rights import bindings, granted, missing, role_text, roles, without_names
 from tests.kube.fake_api import FakeApi
@@ -102,3 +104,22 @@ def test_a_role_that_can_be_applied(kube: Kube, api: FakeApi, tmp_path: Path):
         kube.apply(document)
 
     assert api.object("Role", "runner", "shop") is not None
+
+
+def test_nobody_gives_away_what_he_has_not(api, kube):
+    """By a Role of his own, or by binding one that is there: the fake server refuses both, as a real one does."""
+    pods, group = Permission("get", "", "pods", namespace="shop"), "rbac.authorization.k8s.io"
+    making = {Permission(verb, group, what, namespace="shop") for what in ("roles", "rolebindings") for verb in ("patch", "create")}
+    (role,), (binding,) = roles("given", [pods]), bindings("given", [pods], {"kind": "User", "name": "eva"})
+    (there,) = roles("there", [pods])
+    api.put(there)
+    bound = {**binding, "roleRef": {**binding["roleRef"], "name": "there"}}
+
+    api.granted = roles("maker", making)
+    for act in (kube.create, kube.apply):
+        for one in (role, bound):
+            with pytest.raises(Forbidden, match="not currently held: get pods in shop"):
+                act(one)
+    api.granted = roles("maker", {*making, pods})
+    kube.apply(role)
+    kube.create(bound)

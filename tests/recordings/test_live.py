@@ -48,6 +48,19 @@ def test_what_nobody_reads_is_forgotten():
     assert 500_000 not in kept.time_ms
 
 
+def test_what_is_young_stands_in_for_rows_that_say_nothing():
+    """A minute without samples just before a fault: by time alone no row of a reference would be left of what is known."""
+    known = window(300)
+    quiet = known.time_ms < 240_000
+    gappy = Window(known.series[quiet], known.time_ms[quiet], known.value[quiet])
+    spans = remembered([], 300.0, need_s=NEED_S, lead_s=2)
+    found = {keep_s: joined(gappy, NOTHING, keep_s=keep_s, spans=spans) for keep_s in (0.0, 240.0)}
+    references = {keep_s: reference(indicator(kept.time_ms / 1000.0), 300.0, []) for keep_s, kept in found.items()}
+
+    assert references[0.0] is None
+    assert references[240.0] == reference(indicator(gappy.time_ms / 1000.0), 300.0, [])
+
+
 @given(
     faults=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 150)), min_size=1, max_size=8),
     begin=st.integers(5, 120),

@@ -172,6 +172,7 @@ def test_no_flow_begins_without_the_rights(api: FakeApi, tmp_path: Path, monkeyp
 @pytest.mark.parametrize("kind", ["service_outage", "pod_kill"])
 def test_a_shell_is_not_asked_for_where_no_fault_needs_one(api: FakeApi, tmp_path: Path, kind: str) -> None:
     """Whoever may not run programs in containers can do all other faults."""
+    api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tidegauge"}})
     document = breaking(kind, api.kubeconfig(tmp_path / "kubeconfig"))
     api.granted = [
         {**role, "rules": [rule for rule in role["rules"] if "pods/exec" not in rule["resources"]]}

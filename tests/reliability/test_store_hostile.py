@@ -266,7 +266,7 @@ def test_a_store_is_readable_by_its_owner_alone(ledger, home):
     """After a command that made it, whatever the umask says."""
     old = os.umask(0)
     try:
-        ran = run(home, "runs", "list", "--store", str(home / "new" / "store"))
+        ran = run(home, "runs", "gc", "--store", str(home / "new" / "store"))
     finally:
         os.umask(old)
     modes = {path.stat().st_mode & 0o777 for path in (home / "new" / "store", *(home / "new" / "store").iterdir()) if path.is_dir()}

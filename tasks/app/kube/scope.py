@@ -1,4 +1,8 @@
-"""Kinds that are not Kubernetes' own may belong to the whole cluster: only the server knows."""
+"""
+An app's objects for one cluster: made for its version, and none of them belongs to the whole of it.
+
+Kinds that are not Kubernetes' own may do that: only the server knows.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.app.kube.kinds import group_of, is_builtin
+from tasks.app.kube.manifests import manifests_of
+from tasks.app.kube.placement import Manifest, Placement
+from tasks.app.model import App
 from tasks.base.errors import DocumentError
 from tasks.kube.errors import NotFound
 from tasks.kube.refs import ObjectRef
 
 
 class Paths(Protocol):
-    """What is asked of the Kubernetes adapter."""
+    """Where objects lie, by the server's word."""
 
     def path_of(self, ref: ObjectRef) -> str:
         """The REST path of an object."""
         ...
+
+
+class Server(Paths, Protocol):
+    """What is asked of the Kubernetes adapter."""
+
+    def version(self) -> str:
+        """The server's ``v1.36.3``."""
+        ...
+
+
+def manifests_there(kube: Server, app: App, where: Placement) -> tuple[Manifest, ...]:
+    """
+    The objects of *app* in the order in which they are applied to that cluster.
+
+    Raises:
+        DocumentError: They are not valid, or belong to the whole cluster; all mistakes are listed with their places.
+        PreflightError: Files have changed since the document was read, or Helm is not installed.
+        KubeError: The server does not answer.
+    """
+    found = manifests_of(app, where, kube_version=kube.version())
+    require_namespaced(kube, found)
+    return found
 
 
 def require_namespaced(kube: Paths, manifests: Sequence[Mapping[str, Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import DocumentError, LeftBehindError, PreflightError, TidegaugeError
@@ -124,11 +123,10 @@ class CommandProvider:
         self.place.write(made)
         self.say(f"making the cluster {made.name} with {commands.file.name}")
         try:
-            ended = self._run(commands, "create")
-            if ended.status != 0:
-                raise PreflightError(
-                    f"the cluster {made.name} could not be made: {ended.told}", next_step=f"see {self.place.log('create')}"
-                )
+            self._done(commands, "create")
+            if commands.file.ready is not None:
+                self._kubeconfig(commands)  # by which it is waited for
+                self._done(commands, "ready")
         except BaseException:
             with sheltered():
                 self._removed(commands, made)
@@ -252,8 +250,3 @@ def inventory(root: Path) -> tuple[Made, ...]:
     """Clusters that runs of the store at *root* have made and that were not removed, by name."""
     found = (place.read() for place in places(root))
     return tuple(made for made in found if made is not None)
-
-
-def about(commands: Commands) -> dict[str, Any]:
-    """What would be run, for ``plan``."""
-    return {"tool": commands.file.name, "commands": [list(argv) for argv in commands.listed()], "notes": commands.file.notes}

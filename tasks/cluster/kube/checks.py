@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.base.clock import Clock, SystemClock, from_iso
@@ -11,6 +11,7 @@ from tasks.base.errors import CredentialsError, PreflightError
 from tasks.cluster.config import KubernetesSettings
 from tasks.cluster.kube.finding import Finding
 from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, NAMESPACE
+from tasks.cluster.kube.lacking import REVIEW, lacks, subject_of
 from tasks.cluster.kube.lease import Record
 from tasks.cluster.kube.leftovers import what_keeps
 from tasks.cluster.kube.manifests import labels_of, leaving
@@ -20,9 +21,8 @@ from tasks.cluster.kube.rights import ENFORCE
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tasks.kube.errors import Forbidden, KubeError
-from tasks.kube.permission import Permission
 from tasks.kube.refs import ObjectRef
-from tasks.kube.rights import missing, role_text, roles
+from tasks.kube.rights import missing
 
 HELPED = "latency, loss, reset, partition and pause"
 """Faults that only the helper on the node can do."""
@@ -30,8 +30,6 @@ RESIZED_SINCE = (1, 33)
 """In-place resize of pods is on by default since this version."""
 OFF_S = 1.0
 """Labels of faults are in this machine's time, samples partly in the cluster's."""
-SHOWN = 3
-"""So many missing rights are named in a sentence; all are in the Role."""
 DATED_S = 0.5
 """The server tells its time in whole seconds: it is taken to be in the middle, and is right to half of one."""
 
@@ -91,7 +89,7 @@ def version(kube: Kube) -> Finding:
 def offset(kube: Kube, clock: Clock) -> Finding:
     """How far the API server's clock is from ours, by the time that it writes into a review of our login."""
     before_s = clock.wall_s()
-    review = kube.create({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {"name": "clock"}})
+    review = kube.create(REVIEW)
     middle_s = (before_s + clock.wall_s()) / 2
     told = (review.get("metadata") or {}).get("creationTimestamp")
     if told is None:
@@ -109,7 +107,7 @@ def rights(kube: Kube, wanted: Iterable[Need]) -> Iterator[Finding]:
     lacking = set(missing(kube, [need.permission for need in needed]))
     strict = [need for need in needed if need.permission in lacking and not need.optional]
     if strict:
-        yield lacks(strict)
+        yield lacks(strict, subject_of(kube))
     else:
         there = {need.permission for need in needed} - lacking
         yield Finding("rights", "ok", f"each of {len(there)} rights that a run needs is there")
@@ -128,17 +126,6 @@ def _made_already(kube: Kube, needed: Iterable[Need]) -> bool:
         return all(kube.find(ObjectRef("v1", NAMESPACE, None, name)) is not None for name in names)
     except Forbidden:
         return False
-
-
-def lacks(needed: Sequence[Need]) -> Finding:
-    """What is said of a login that has none of *needed*: the first few with what for, and a Role for all."""
-    whys: dict[Permission, list[str]] = {}
-    for need in needed:
-        whys.setdefault(need.permission, []).append(need.why)
-    told = ", ".join(f"{one} ({'; '.join(dict.fromkeys(why))})" for one, why in list(whys.items())[:SHOWN])
-    told += f" and {len(whys) - SHOWN} more" if len(whys) > SHOWN else ""
-    fix = "have this Role granted (kubectl apply -f), and bound to this login"
-    return Finding("rights", "fail", f"this login may not {told}", fix, role_text(roles("tidegauge-run", whys)))
 
 
 def namespace(kube: Kube, settings: KubernetesSettings) -> Iterator[Finding]:

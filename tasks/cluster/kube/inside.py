@@ -48,8 +48,14 @@ class Inside:
 
 def listed(kube: Kube, kind: Kind, namespace: str, *, labels: str = "") -> Iterator[Manifest]:
     """Objects of *kind* in *namespace* that *labels* select; none where the cluster does not know the kind."""
+    if is_known(kube, kind, namespace):
+        yield from kube.items(kube.path_of(kind.ref(namespace)).rpartition("/")[0], labels=labels)
+
+
+def is_known(kube: Kube, kind: Kind, namespace: str) -> bool:
+    """Whether the cluster has such objects at all."""
     try:
-        path = kube.path_of(kind.ref(namespace)).rpartition("/")[0]
+        kube.path_of(kind.ref(namespace))
     except NotFound:
-        return
-    yield from kube.items(path, labels=labels)
+        return False
+    return True

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import PreflightError
+from tasks.base.errors import LeftBehindError, PreflightError, TidegaugeError
+from tasks.base.stopping import sheltered
 from tasks.cluster.kube.inside import Inside
 from tasks.cluster.kube.kinds import NAMESPACE, REMADE, kind_of
 from tasks.cluster.kube.leftovers import what_keeps
 from tasks.cluster.kube.manifests import Bounds, Manifest, leaving, made_by, namespace_manifest, owner_of, prepared
+from tasks.cluster.kube.needs import Need
 from tasks.cluster.kube.plan import changes, found_of, not_ours
+from tasks.cluster.kube.removal import lacking
 from tasks.cluster.kube.teardown import take_down
 from tasks.cluster.provider import Change, Found, Leftover
 from tasks.kube.client import Kube
@@ -64,10 +67,17 @@ class KubeProvider:
 
         Raises:
             PreflightError: One is missing and must not be made, or is just being removed.
-            KubeError: The API server said no.
+            KubeError: The API server said no; those that were made are gone again.
+            LeftBehindError: They are not: what is known of the run is to be kept, since nobody would find them otherwise.
         """
-        for name in tuple(self._missing()):
-            self._make_namespace(_namespace(name))
+        for done, name in enumerate(tuple(self._missing())):
+            try:
+                self._make_namespace(_namespace(name))
+            except BaseException:  # also when it is to stop
+                if done:  # where none was made there is nothing to remove, and perhaps no right to look
+                    with sheltered():
+                        self.undo()
+                raise
 
     def apply(self, change: Change[Manifest]) -> None:
         """
@@ -89,6 +99,15 @@ class KubeProvider:
         """What of this part of the run is there, in alphabetical order; what controllers made of it is not told apart."""
         return found_of(one for one in self._inside().objects() if _part_of(one) == self.part)
 
+    def lacking(self) -> tuple[Need, ...]:
+        """
+        The rights that :meth:`down` takes here and the login does not have. Changes nothing.
+
+        Raises:
+            KubeError: The API server does not answer any more.
+        """
+        return lacking(self._inside())
+
     def down(self) -> tuple[Leftover, ...]:
         """
         Remove everything of the run, then the namespaces that it made, and say what is still there; does nothing the second time.
@@ -97,6 +116,22 @@ class KubeProvider:
             KubeError: The API server does not answer any more.
         """
         return take_down(self._inside(), self.patience_s, self.say)
+
+    def undo(self) -> None:
+        """
+        As :meth:`down`, for a run that could not begin.
+
+        Raises:
+            LeftBehindError: Something is still there, or may be.
+        """
+        try:
+            left = self.down()
+        except TidegaugeError as error:
+            what = f"what was made may still be there: {error.message}"
+            raise LeftBehindError(what, next_step=f"{error.next_step or 'see why'}; then `tidegauge down --all`") from error
+        if left:
+            named = ", ".join(f"{one.name} ({one.why})" for one in left)
+            raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
 
     # -- inside --------------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ def _namespace_down(inside: Inside, name: str, patience_s: float, *, empty: bool
     found = inside.kube.find(ref)
     if found is None or not made_by(found, inside.run):
         return
-    strangers = [str(ObjectRef.of(one)) for one in _of_others(inside, name)]
+    strangers = [str(ObjectRef.of(one)) for one in of_others(inside, name)]
     if strangers:
         more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
         yield leftover(found, f"holds what this run has not made: {', '.join(strangers[:SHOWN])}{more}")
@@ -115,7 +115,7 @@ def _namespace_down(inside: Inside, name: str, patience_s: float, *, empty: bool
         inside.clock.sleep(POLL_S)
 
 
-def _of_others(inside: Inside, namespace: str) -> Iterator[Manifest]:
+def of_others(inside: Inside, namespace: str) -> Iterator[Manifest]:
     """What lies in *namespace* and would be lost with it, though this run has not made it."""
     for kind in inside.kinds(namespace):
         for one in listed(inside.kube, kind, namespace):

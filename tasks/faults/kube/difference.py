@@ -8,6 +8,7 @@ Deployment's controller gives to each rollout.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ VOLATILE = ("resourceVersion", "generation", "managedFields")
 ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
 ABSENT = object()
 LONGEST = 120
+_HELD = re.compile(r"(^|\.)(env|args|command)(\[|$)|[cC]ontainers(\[\d+\])?$|(^|\.)template(\.spec)?$|^spec$|last-applied-configuration$")
+"""Paths of what may hold a password: these texts go into messages, and into the journal of a recording."""
 
 
 def steady(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def steady(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """``spec.replicas: 1 -> 0`` for every value that is not what it was; empty when nothing is left of a change."""
+    """``spec.replicas: 1 -> 0`` for every value that is not what it was; one that may be secret is not shown. Empty: all is as it was."""
     return tuple(_walk("", steady(before), steady(now)))
 
 
@@ -42,7 +45,7 @@ def _walk(path: str, before: Any, now: Any) -> Iterator[str]:
                 yield from _walk(f"{path}[{place}]", one, other)
             return
     if before != now or type(before) is not type(now):
-        yield f"{path}: {_shown(before)} -> {_shown(now)}"
+        yield f"{path}: is not what it was" if _HELD.search(path) else f"{path}: {_shown(before)} -> {_shown(now)}"
 
 
 def _shown(value: Any) -> str:

@@ -49,16 +49,13 @@ def on_nodes(kinds: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in set(kinds) & set(KINDS) if KINDS[name].need == "node"))
 
 
-def rights_of(
-    kinds: Iterable[str], namespace: str, *, chaos_mesh: bool = False, workloads: Iterable[str] = WORKLOADS[:1]
-) -> frozenset[Permission]:
+def rights_of(kinds: Iterable[str], namespace: str, *, workloads: Iterable[str] = WORKLOADS[:1]) -> frozenset[Permission]:
     """
-    The permissions for *kinds*; unknown ones need nothing.
+    The permissions for *kinds* done in our own way (:func:`mesh_only` has the other); unknown ones need nothing.
 
     Args:
         kinds: Names of kinds.
         namespace: The app's.
-        chaos_mesh: Whether Chaos Mesh may do what it can.
         workloads: What the targets are: some of ``deployments`` and ``statefulsets``.
     """
     wanted, targets = set[tuple[str, str, str]](), tuple(workloads)
@@ -67,8 +64,6 @@ def rights_of(
         wanted |= {("patch", "apps", f"{target}{OF_WORKLOADS[name]}") for target in targets if name in OF_WORKLOADS}
         wanted |= set(() if name in UNGUARDED else GUARD)
         wanted |= set({"node": NODE, "script": SHELL}.get(KINDS[name].need, ()))
-        if chaos_mesh and name in SPECS:
-            wanted |= {*GUARD, *((one.verb, one.group, one.resource) for one in mesh_rights(name, namespace))}
     return frozenset(_permission(one, namespace) for one in wanted)
 
 

@@ -14,7 +14,7 @@ from tasks.app.kube.placement import Manifest, Placement
 from tasks.app.kube.reaching import entrance
 from tasks.app.model import App
 from tasks.base.clock import Clock
-from tasks.base.errors import DocumentError
+from tasks.base.errors import DocumentError, StorageError
 from tasks.cluster.config import KubernetesSettings
 from tasks.cluster.kube.facts import facts
 from tasks.cluster.kube.holding import Held
@@ -28,7 +28,7 @@ from tasks.kube.client import Kube
 from tasks.load.config import LoadConfig
 from tasks.load.journey import shipped_folders
 from tasks.load.kube.api import PodPlace
-from tasks.load.kube.run import PodLoad
+from tasks.load.kube.run import IMAGE, PodLoad
 from tasks.load.runner import LoadRun
 from tasks.load.status import Load
 from tasks.recordings.finish import keep_outputs
@@ -40,7 +40,7 @@ from tasks.recordings.kube.wide import removed
 from tasks.telemetry.config import TelemetryConfig
 from tasks.telemetry.runner import Collector
 
-TOOLS = f"tidegauge.local/locust:{tidegauge.__version__}"
+TOOLS = IMAGE
 """Has Python: guards and the smoke test run in it as well as the load."""
 NODE_HELPER = f"tidegauge.local/fault:{tidegauge.__version__}"
 HAND_OVER_S = 30.0
@@ -136,7 +136,10 @@ class KubeDeployed:
 
     def down(self) -> Sequence[Leftover]:
         """Keep the pods' output, remove everything of the run, give the namespace back."""
-        keep_logs(self.kube, self.where, self.state_dir / "logs")
+        try:
+            keep_logs(self.kube, self.where, self.state_dir / "logs")
+        except StorageError as error:  # a full disk here is no reason to leave anything there
+            self.provider.say(f"the output of the pods is not kept: {error.message}")
         left = removed(self.provider, wide=self.wide)
         self.release.pop_all()  # what it would do is done
         self.held.give_back()

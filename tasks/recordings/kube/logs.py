@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.app.kube.placement import Placement
 from tasks.base.errors import TidegaugeError
+from tasks.base.files import storage_error
 from tasks.kube.client import Kube
 from tasks.kube.labels import run_selector
 
@@ -20,15 +21,25 @@ def keep_logs(kube: Kube, where: Placement, folder: Path) -> None:
     One compressed file a container, ``POD.CONTAINER.log.gz``, below *folder*.
 
     Output is no data: a pod that cannot be read is passed over, and its file says why.
+
+    Raises:
+        StorageError: A file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for pod, container in _containers(kube, where):
-        with gzip.open(folder / f"{pod}.{container}.log.gz", "wb") as file:
-            try:
-                for line in bounded(kube.log(where.namespace, pod, container)):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for pod, container in _containers(kube, where):
+            with gzip.open(folder / f"{pod}.{container}.log.gz", "wb") as file:
+                for line in _said(kube, where, pod, container):
                     file.write(line + b"\n")
-            except TidegaugeError as error:
-                file.write(f"[tidegauge: not read: {error.message}]\n".encode())
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def _said(kube: Kube, where: Placement, pod: str, container: str) -> Iterator[bytes]:
+    try:
+        yield from bounded(kube.log(where.namespace, pod, container))
+    except TidegaugeError as error:
+        yield f"[tidegauge: not read: {error.message}]".encode()
 
 
 def bounded(lines: Iterator[bytes]) -> Iterator[bytes]:

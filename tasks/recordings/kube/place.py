@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.app.config import AppConfig
-from tasks.app.kube.manifests import manifests_of
 from tasks.app.kube.placement import Placement
-from tasks.app.kube.scope import require_namespaced
+from tasks.app.kube.scope import manifests_there
 from tasks.app.model import App
 from tasks.app.rollout import Rollout
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import LeftBehindError, TidegaugeError
 from tasks.base.process import identify
 from tasks.base.progress import Progress, Report
 from tasks.cluster.command.provider import CommandProvider
@@ -28,6 +26,7 @@ from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tasks.recordings.kube.deployed import KubeDeployed
 from tasks.recordings.kube.noted import Noted
+from tasks.recordings.kube.rights import namespaces_of
 from tasks.recordings.settings import RecordingSettings
 from tasks.telemetry.config import PrometheusSource, TelemetryConfig
 
@@ -78,15 +77,14 @@ class KubePlace:
         noted.write(state_dir)
         kube = connected(noted, self.clock, ask)
         where = Placement(noted.namespaces[0], noted.label, self.cluster.allow_load_balancers)
-        manifests = manifests_of(app, where, kube_version=kube.version())
-        require_namespaced(kube, manifests)
+        manifests = manifests_there(kube, app, where)
         noted = replace(noted, kinds=further_kinds(manifests))
         noted.write(state_dir)
         bounds = noted.bounds
         provider = KubeProvider(kube, bounds, patience_s=self.cluster.teardown_timeout_s, clock=self.clock, say=say)
         with ExitStack() as undo:
             provider.make_namespaces()
-            undo.callback(_removed, provider)
+            undo.callback(provider.undo)
             held = undo.enter_context(holding(kube, bounds.namespaces[0], bounds.run, duration_s=self.cluster.lease_s, say=say))
             for change in provider.plan(manifests):
                 say(f"{change.action} {change.name}")
@@ -120,10 +118,8 @@ class KubePlace:
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """The only ones that are written to."""
-        source = self.telemetry.source
-        further = source.deploy.namespace if isinstance(source, PrometheusSource) and source.deploy is not None else None
-        return tuple(dict.fromkeys(name for name in (self.cluster.namespace, further) if name is not None))
+        """The only ones that are written to, the app's first."""
+        return namespaces_of(self.cluster, self.telemetry)
 
 
 def connected(noted: Noted, clock: Clock, say: Callable[[str], None]) -> Kube:
@@ -156,17 +152,6 @@ def reached(noted: Noted, clock: Clock, say: Callable[[str], None]) -> Kube | No
 def _connected(cluster: KubeconfigCluster | CommandCluster, kubeconfig: str | None, clock: Clock, say: Callable[[str], None]) -> Kube:
     access = KubeAccess(kubeconfig, cluster.context, cluster.auth_wait_s, cluster.insecure)
     return Kube.connect(access, clock=clock, say=say)
-
-
-def _removed(provider: KubeProvider) -> None:
-    try:
-        left = provider.down()
-    except TidegaugeError as error:
-        what = f"what was made may still be there: {error.message}"
-        raise LeftBehindError(what, next_step=f"{error.next_step or 'see why'}; then `tidegauge down --all`") from error
-    if left:
-        named = ", ".join(f"{one.name} ({one.why})" for one in left)
-        raise LeftBehindError(f"still there after the teardown: {named}", next_step="tidegauge down --all")
 
 
 def label_of(name: str) -> str:

@@ -12,12 +12,16 @@ from tasks.cluster.kube.needs import NODES_PROXY, RUN, Need, needs, to_look
 from tasks.faults.kube.rights import WORKLOADS, mesh_only, rights_of
 from tasks.kube.permission import Permission
 from tasks.kube.refs import ObjectRef
+from tasks.kube.rights import without_names
 from tasks.load.config import LoadConfig
 from tasks.load.kube.rights import needed as load_needs
 from tasks.telemetry.config import KubeletSource, PrometheusSource, TelemetryConfig
 from tasks.telemetry.kube.rights import needed as telemetry_needs
 
 SMOKE = (("pods", "", ("get", "create", "patch", "delete")), ("pods", "log", ("get",)))
+NODE_PAGES = Permission("get", "", "nodes", "proxy")
+PROMETHEUS = "prometheus"
+"""The document that grants what it takes to put a Prometheus into the cluster."""
 EXPLAINS = (("events", "", "list"), ("pods", "log", "get"))
 """What a run goes on without, but then cannot tell why a pod does not start, and keeps no output of the app."""
 
@@ -41,9 +45,19 @@ class Parts:
     @property
     def namespaces(self) -> tuple[str, ...]:
         """All that are written to, the app's first."""
-        source = self.telemetry.source
-        further = source.deploy.namespace if isinstance(source, PrometheusSource) and source.deploy is not None else None
-        return tuple(dict.fromkeys(name for name in (self.cluster.namespace, further) if name is not None))
+        return namespaces_of(self.cluster, self.telemetry)
+
+    @property
+    def app_alone(self) -> Parts:
+        """What ``up`` puts there: the app, and nothing that watches it, loads it or breaks it."""
+        return Parts(self.cluster.model_copy(update={"node_proxy": False}), self.kinds, None, TelemetryConfig(), ())
+
+
+def namespaces_of(cluster: KubernetesSettings, telemetry: TelemetryConfig) -> tuple[str, ...]:
+    """The only namespaces that a run writes to: the app's, then that of a Prometheus which it puts there; each once."""
+    source = telemetry.source
+    further = [source.deploy.namespace] if isinstance(source, PrometheusSource) and source.deploy is not None else []
+    return tuple(dict.fromkeys((cluster.namespace, *further)))
 
 
 def kinds_of(manifests: Iterable[Mapping[str, Any]]) -> tuple[Kind, ...]:
@@ -59,7 +73,7 @@ def needs_of(parts: Parts) -> tuple[Need, ...]:
     first: dict[Permission, Need] = {}
     for need in found:
         if not need.optional or need.permission not in strict:
-            granted = need.document != RUN or need.permission in usual
+            granted = need.document != RUN or not usual.isdisjoint({need.permission, *without_names([need.permission])})
             first.setdefault(need.permission, need if granted else replace(need, document=None))
     return tuple(first.values())
 
@@ -81,33 +95,37 @@ def _pods(parts: Parts) -> Sequence[Kind]:
 def _others(parts: Parts) -> Iterator[Need]:
     home, load, source = parts.cluster.namespace, parts.load, parts.telemetry.source
     for name in parts.namespaces[1:]:
-        yield from to_look(name, None)
+        yield from to_look(name, PROMETHEUS)
     if load is not None and load.place == "pods":
         smoke = (Permission(verb, "", what, sub, home) for what, sub, verbs in SMOKE for verb in verbs)
         yield from _of(smoke, "the smoke test of the app is a pod", home)
         yield from _of(load_needs(load, home), "load.place: pods", home)
     if isinstance(source, KubeletSource | PrometheusSource):
-        yield from _of(telemetry_needs(source, home), f"telemetry.sources: {source.kind}", home)
+        put = isinstance(source, PrometheusSource) and source.deploy is not None
+        yield from _of(telemetry_needs(source, home), f"telemetry.sources: {source.kind}", home, PROMETHEUS if put else None)
     usual = [kind.plural for kind in parts.kinds if kind.plural in WORKLOADS] or WORKLOADS[:1]
     for kind in parts.faults:
         ours = rights_of([kind], home, workloads=parts.targets.get(kind, usual))
         yield from _of(sorted(mesh_only(kind, home) if kind in parts.mesh else ours, key=str), f"the fault {kind}", home)
 
 
-def _of(permissions: Iterable[Permission], why: str, home: str) -> Iterator[Need]:
-    """*permissions* as needs; what is created is looked for and removed in the end, whoever has made it."""
+def _of(permissions: Iterable[Permission], why: str, home: str, further: str | None = None) -> Iterator[Need]:
+    """
+    *permissions* as needs; what is created is looked for and removed in the end, whoever has made it.
+
+    Args:
+        permissions: Which.
+        why: What they are for.
+        home: The app's namespace.
+        further: The document that grants those outside of it; None: none does.
+    """
     removable = {(kind.api_version.rpartition("/")[0], kind.plural): kind for kind in OURS}
     for one in permissions:
-        yield Need(one, _document(one, home), why)
+        document = RUN if one.namespace == home else NODES_PROXY if one == NODE_PAGES else further
+        yield Need(one, document, why)
         kind = removable.get((one.group, one.what))
         if one.verb == "create" and kind is not None and one.namespace is not None:
-            yield Need(kind.permission("delete", one.namespace), _document(one, home), why)
-
-
-def _document(one: Permission, home: str) -> str | None:
-    if one.namespace == home:
-        return RUN
-    return NODES_PROXY if one == Permission("get", "", "nodes", "proxy") else None
+            yield Need(kind.permission("delete", one.namespace), document, why)
 
 
 def _explains(home: str) -> Iterator[Need]:

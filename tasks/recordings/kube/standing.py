@@ -9,16 +9,17 @@ from pathlib import Path
 from tasks.app.files import app_of
 from tasks.app.kube.placement import Placement
 from tasks.base.clock import Clock, SystemClock
-from tasks.base.errors import PreflightError, TidegaugeError
+from tasks.base.errors import FaultActiveError, PreflightError, TidegaugeError
 from tasks.cluster.config import CommandCluster
 from tasks.cluster.kube.holding import forget as forget_lease
+from tasks.cluster.kube.lacking import lacks, subject_of
 from tasks.cluster.kube.provider import KubeProvider
 from tasks.faults.kube.injector import ClusterInjector, gone_all, revert_all
 from tasks.kube.client import Kube
 from tasks.recordings.kube.deployed import injector_of
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.place import reached
-from tasks.recordings.kube.wide import removed
+from tasks.recordings.kube.wide import lacking, removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +59,34 @@ class ClusterStanding:
         """
         Revert its faults and remove its objects; what is still there, a sentence each. A cluster that was made for it stays.
 
-        A fault that could not be shown to be over counts as well, unless what it had touched is seen to be gone.
+        A fault that could not be shown to be over counts as well, unless what it had touched is seen to be gone. Where the login lacks
+        rights for what is there, nothing is removed, and the Role that would do is told; faults are ended all the same.
         """
         try:
             kube = self._kube()
             if kube is None:
                 gone_all(self.state_dir, self._gone, self.clock)
                 return []
-            reverted = not self._unreverted(kube)
+            unreverted = self._unreverted(kube)
             patience_s = self.noted.cluster.teardown_timeout_s
             provider = KubeProvider(kube, self.noted.bounds, patience_s=patience_s, clock=self.clock, say=self.say)
+            if needed := lacking(provider, wide=self.noted.wide):
+                told = lacks(needed, subject_of(kube))
+                return [*unreverted, f"{told.text}; nothing was removed\n{told.fix}\n{told.more.rstrip()}"]
             left = [f"{one.name} ({one.identity}): {one.why}" for one in removed(provider, wide=self.noted.wide)]
             forget_lease(kube, self.noted.namespaces[0], self.noted.label)
-            return left if reverted else [*self._unreverted(kube), *left]
+            return [*self._unreverted(kube), *left] if unreverted else left
         except TidegaugeError as error:
-            return [f"{self.noted.label}: {error.message}"]
+            return [_told(error)]
 
     def _unreverted(self, kube: Kube) -> list[str]:
         """End its faults; what could not be shown to be over. Once its objects are gone, so are the faults that had touched them."""
         try:
             revert_all(kube, self.state_dir, self.clock)
-        except TidegaugeError as error:
+        except FaultActiveError as error:
             return [error.message]
+        except TidegaugeError as error:  # a right that lacks, a server that does not answer: it does not say that a fault is meant
+            return [f"a fault may still be active: {_told(error)}"]
         return []
 
     def leftovers(self) -> list[str]:
@@ -99,3 +106,7 @@ class ClusterStanding:
     def _named(self) -> str:
         cluster = self.noted.cluster
         return cluster.name if isinstance(cluster, CommandCluster) else cluster.context or "the current context"
+
+
+def _told(error: TidegaugeError) -> str:
+    return error.message if error.next_step is None else f"{error.message}; {error.next_step}"

@@ -1,8 +1,8 @@
 """
-Makes and removes clusters that are folders: ``maker.py create|delete|kubeconfig|check NAME``, below ``$MAKER``.
+Makes and removes clusters that are folders: ``maker.py create|ready|delete|kubeconfig|check NAME``, below ``$MAKER``.
 
 It is told how to behave by files beside them: ``slow-create`` (says that it has begun, then takes forever), ``break-create`` (leaves
-half of it), ``break-delete``, ``unclear-check``.
+half of it), ``break-ready``, ``break-delete``, ``unclear-check``.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ def create(folder: Path) -> int:
     return 0
 
 
+def ready(folder: Path) -> int:
+    """Whether its API answers, asked by the kubeconfig that was kept."""
+    if told("break-ready"):
+        print("node 2 has not joined", file=sys.stderr)
+        return 2
+    return 0 if folder.name in Path(os.environ["KUBECONFIG"]).read_text() else 1
+
+
 def delete(folder: Path) -> int:
     """The folder and what is in it; it is no mistake when there is none."""
     if told("break-delete"):
@@ -74,6 +82,6 @@ def check(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    VERBS = {"create": create, "delete": delete, "kubeconfig": kubeconfig, "check": check}
+    VERBS = {"create": create, "ready": ready, "delete": delete, "kubeconfig": kubeconfig, "check": check}
     (ROOT / "calls").open("a").write(f"{sys.argv[1]}\n")
     sys.exit(VERBS[sys.argv[1]](ROOT / f"cluster-{sys.argv[2]}"))

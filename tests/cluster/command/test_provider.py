@@ -125,6 +125,35 @@ def test_what_could_not_be_made_leaves_nothing(provider, made):
     assert inventory(provider.root) == ()
 
 
+def waiting(provider: CommandProvider) -> CommandProvider:
+    """The same, of a tool whose ``create`` returns before its cluster answers."""
+    ready = """ready: ["{python}", -S, MAKER, ready, "{name}"]\n""".replace("MAKER", str(Path(__file__).with_name("maker.py")))
+    provider.path.write_text(COMMANDS + ready)
+    return provider
+
+
+def test_a_new_cluster_is_waited_for_and_one_that_was_there_is_not(provider, made):
+    """Once, with its kubeconfig, before anybody gets to it."""
+    slow = waiting(provider)
+
+    slow.ensure(RUN)
+    assert (made / "calls").read_text().split() == ["check", "create", "kubeconfig", "ready", "kubeconfig"]
+    slow.ensure(OTHER)
+    assert (made / "calls").read_text().split().count("ready") == 1
+
+
+def test_one_that_does_not_get_ready_is_removed(provider, made):
+    """It was made, but nobody could use it."""
+    (made / "break-ready").touch()
+
+    with pytest.raises(PreflightError, match=r"could not be made: .* ended with 2: node 2 has not joined") as refusal:
+        waiting(provider).ensure(RUN)
+
+    assert "ready.log" in str(refusal.value)
+    assert not (made / "cluster-demo").exists()
+    assert inventory(provider.root) == ()
+
+
 def test_what_cannot_be_removed_is_told_and_not_forgotten(provider, made):
     """And removed later."""
     provider.ensure(RUN)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from ruamel.yaml import YAML
 
 from tasks.base.clock import iso
 from tasks.cluster.config import KubeconfigCluster
 from tasks.cluster.kube.checks import findings, reach
 from tasks.cluster.kube.finding import Finding
+from tasks.cluster.kube.lacking import name_of
 from tasks.cluster.kube.lease import Holder, new_lease
 from tasks.cluster.kube.nodes import node_findings, requests_of, room, wanted_requests
 from tasks.cluster.kube.rights import documents
 from tasks.kube.access import KubeAccess
+from tasks.kube.permission import Permission
 from tests.cluster.kube.parts import OTHER, deployment
 
 
@@ -38,12 +41,13 @@ def pod(on, cpu, *, phase="Running"):
 def look(kube, api, clock):
     """Everything that is found, by name; the server's clock is *skew_s* ahead."""
     api.add_kind("authentication.k8s.io/v1", "SelfSubjectReview", plural="selfsubjectreviews", namespaced=False)
-    keep, ahead_s = api.objects.put, [0.0]
+    keep, ahead_s, api.user = api.objects.put, [0.0], "eva"
 
     def put(key, kind, item, **more):
         if kind.kind != "SelfSubjectReview":
             return keep(key, kind, item, **more)
-        return {**item, "metadata": {"creationTimestamp": iso(int(clock.now_s + ahead_s[0]))}}  # answered, never kept
+        who = {"userInfo": {"username": api.user}}
+        return {**item, "metadata": {"creationTimestamp": iso(int(clock.now_s + ahead_s[0]))}, "status": who}  # answered, never kept
 
     api.objects.put = put
 
@@ -90,6 +94,50 @@ def test_missing_rights_are_told_with_the_role_that_would_do(look, api):
     assert "configmaps" not in strict.more
     assert {one.state for one in wanted} == {"warn"}
     assert any("configs/rbac/nodes.yaml" in one.fix for one in wanted)
+
+
+def applied(text):
+    """What stands in a text for ``kubectl apply -f``."""
+    return list(YAML(typ="safe", pure=True).load_all(text))
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("eva", {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "eva"}),
+        ("system:serviceaccount:shop:tidegauge", {"kind": "ServiceAccount", "name": "tidegauge", "namespace": "shop"}),
+    ],
+)
+def test_what_lacks_is_bound_to_whoever_lacks_it(look, api, user, subject):
+    """Once it is applied beside the Roles that are there, every right is: nothing is taken away by it."""
+    role, *others = documents(settings(create_namespace=False))["run"]
+    api.granted, api.user = [{**role, "rules": role["rules"][1:]}, *others], user
+    made = applied(look(create_namespace=False)["rights"][0].more)
+    names = {one["metadata"]["name"] for one in made}
+
+    assert [one["kind"] for one in made] == ["Role", "RoleBinding"]
+    assert made[1]["subjects"] == [subject]
+    assert names & {one["metadata"]["name"] for one in (role, *others)} == set()
+    api.granted += made
+    assert look(create_namespace=False)["rights"][0].state == "ok"
+
+
+def test_a_server_that_does_not_say_who_we_are_leaves_the_binding_to_others(look, api):
+    """Before 1.28 there is no such question."""
+    api.granted = []
+    api.kinds = [kind for kind in api.kinds if kind.kind != "SelfSubjectReview"]
+    strict = look()["rights"][0]
+
+    assert strict.fix.endswith("and bound to this login")
+    assert {one["kind"] for one in applied(strict.more)} == {"Role"}
+
+
+def test_roles_for_different_lacks_never_replace_each_other():
+    """One that is applied a second time under the same name is the same one."""
+    one, other = Permission("get", "", "pods", namespace="shop"), Permission("list", "", "pods", namespace="shop")
+
+    assert name_of([one, other]) == name_of([other, one])
+    assert len({name_of([one]), name_of([other]), name_of([one, other]), "tidegauge-run"}) == 4
 
 
 def test_without_a_look_at_nodes_that_is_said(look, api):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.base.errors import PreflightError
+from tasks.base.errors import LeftBehindError, PreflightError
 from tasks.cluster.kube.manifests import Bounds
 from tasks.kube.errors import Forbidden, Invalid
 from tasks.kube.labels import RUN as RUN_LABEL
@@ -195,3 +195,33 @@ def test_namespaces_can_be_made_alone(provider, api):
 
     assert api.object("Namespace", "new") is not None
     assert len(api.writes) == 1
+
+
+def test_a_namespace_that_is_refused_takes_the_others_along(provider, api):
+    """Nothing is left of a run that could not even begin."""
+    api.control(lambda item: item["metadata"]["name"] == "new" and api.fail_next(403, path="/namespaces", method="POST", message="no"))
+
+    with pytest.raises(Forbidden, match="no"):
+        elsewhere(provider, "new", "next").make_namespaces()
+
+    assert api.object("Namespace", "new") is api.object("Namespace", "next") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/namespaces/new"), ("GET", "/apis/apps/v1/namespaces/new")], ids=["stays", "unseen"]
+)
+def test_a_namespace_that_does_not_go_again_is_told(provider, api, method, path):
+    """By the error for which the run's note is kept: nobody would find it otherwise."""
+
+    def refuse(item):
+        if item["metadata"]["name"] == "new":
+            api.fail_next(403, path="/namespaces", method="POST", message="no")
+            api.fail_next(403, path=path, method=method, message="not yours")
+
+    api.control(refuse)
+
+    with pytest.raises(LeftBehindError, match="not yours") as told:
+        elsewhere(provider, "new", "next").make_namespaces()
+
+    assert "tidegauge down" in str(told.value)
+    assert api.object("Namespace", "new") is not None

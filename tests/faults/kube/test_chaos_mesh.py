@@ -13,7 +13,7 @@ import pytest
 from tasks.faults.kube.chaos_mesh import API_VERSION, SPECS, chosen, mesh_moves, rendered
 from tasks.faults.kube.kinds import KINDS
 from tasks.faults.kube.naming import fault_labels
-from tasks.faults.kube.rights import rights_of
+from tasks.faults.kube.rights import mesh_only, rights_of
 from tasks.kube.rights import roles
 from tests.faults.kube.town import NAMESPACE, RUN, Town
 
@@ -95,7 +95,7 @@ def test_it_is_in_effect_when_it_says_so(town: Town):
     assert town.ours() == []
     mesh = {one for one in town.kube.used if one.group == "chaos-mesh.org"}
     assert {(one.verb, one.resource) for one in mesh} <= {
-        (one.verb, one.resource) for one in rights_of(["loss"], NAMESPACE, chaos_mesh=True) if one.group == "chaos-mesh.org"
+        (one.verb, one.resource) for one in mesh_only("loss", NAMESPACE) if one.group == "chaos-mesh.org"
     }
 
 

@@ -91,6 +91,31 @@ def test_no_difference_means_equal(one: Any, other: Any):
     assert (differences(before, now) == ()) == (canonical_json(steady(before)) == canonical_json(steady(now)))
 
 
+def test_what_may_be_secret_is_named_and_not_shown():
+    """A password in a variable, an argument, or a container that came or went; an amount beside it is shown."""
+
+    def workload(cpu: str = "1", **container: Any) -> dict[str, Any]:
+        limits = {"resources": {"limits": {"cpu": cpu}}}
+        return {"metadata": {}, "spec": {"template": {"spec": {"containers": [{"name": "web", **limits, **container}]}}}}
+
+    env, argv = [{"name": "PASSWORD", "value": "s3cr3t"}], ["--password=s3cr3t"]
+    whole = workload(env=env, args=argv, command=argv)
+    more = copy.deepcopy(whole)
+    more["spec"]["template"]["spec"]["containers"].append({"name": "proxy", "env": env})
+    others = (
+        workload(),
+        workload(env=[{"name": "PASSWORD", "value": "x"}], args=["x"], command=["x"], cpu="2"),
+        more,
+        {"metadata": {}, "spec": {}},
+        {"metadata": {}},
+    )
+    told = [text for other in others for text in differences(whole, other)]
+
+    assert "spec.template.spec.containers[0].env[0].value: is not what it was" in told
+    assert 'spec.template.spec.containers[0].resources.limits.cpu: "1" -> "2"' in told
+    assert [text for text in told if "s3cr3t" in text] == []
+
+
 def test_a_difference_tells_a_number_from_a_truth():
     """1 and true are not the same, 0 and absent neither."""
     before = {"metadata": {}, "spec": {"a": 1, "b": 0}}

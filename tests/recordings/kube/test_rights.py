@@ -149,7 +149,7 @@ def test_a_right_that_one_part_wants_and_another_needs_is_needed():
 
 
 def test_a_prometheus_that_is_put_there_needs_its_own_rights_to_give_them_away():
-    """Objects in its namespace, and two for the whole cluster where it asks the kubelets; no shipped document grants them."""
+    """Objects in its namespace, and two for the whole cluster where it asks the kubelets."""
     source = PrometheusSource(kind="prometheus", deploy=DeployedPrometheus(namespace="monitoring"))
     away = source.model_copy(update={"deploy": DeployedPrometheus(namespace="monitoring", cadvisor="none")})
     both = replace(FIRST, telemetry=TelemetryConfig(sources=(source,)))
@@ -159,7 +159,7 @@ def test_a_prometheus_that_is_put_there_needs_its_own_rights_to_give_them_away()
     assert {"create clusterroles.rbac.authorization.k8s.io in all namespaces", "get nodes/proxy in all namespaces"} <= found
     assert both.namespaces == ("tidegauge", "monitoring")
     assert not any("all namespaces" in one for one in asked(replace(FIRST, telemetry=TelemetryConfig(sources=(away,)))))
-    assert {need.document for need in needs_of(both) if need.permission.namespace == "monitoring"} == {None}
+    assert {need.document for need in needs_of(both) if need.permission.namespace == "monitoring"} == {"prometheus"}
 
 
 @pytest.fixture

@@ -14,12 +14,24 @@ from tasks.base.errors import FaultActiveError, PreflightError
 from tasks.base.files import read_json, write_json
 from tasks.cluster.command.inventory import Made, Place
 from tasks.cluster.config import CommandCluster, KubeconfigCluster
+from tasks.cluster.kube.kinds import LEASE, OURS
+from tasks.cluster.kube.provider import KubeProvider
 from tasks.faults.journal import Journal
 from tasks.kube.labels import run_labels
+from tasks.kube.permission import Permission
+from tasks.kube.rights import roles
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.standing import ClusterStanding
+from tasks.recordings.kube.wide import lacking
 from tests.cluster.command.test_provider import COMMANDS
 from tests.faults.kube.town import NAMESPACE, RUN, Town, deployment, service
+
+VERBS = ("get", "list", "watch", "create", "patch", "delete")
+WHAT = (
+    *((kind.api_version.rpartition("/")[0], kind.plural) for kind in (*OURS, LEASE)),
+    ("apps", "deployments", "scale"),
+    ("", "pods", "log"),
+)
 
 
 @pytest.fixture
@@ -146,3 +158,55 @@ def test_a_fault_that_is_not_over_stops_the_emergency_stop(town: Town, standing:
 
     with pytest.raises(FaultActiveError, match="t001"):
         standing.revert_faults()
+
+
+def test_rights_of_the_whole_cluster_are_asked_for_where_there_are_some(town: Town, standing: ClusterStanding):
+    """A run had given a Prometheus rights: whoever may not take them back removes nothing, unless there are none any more."""
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "r1", "labels": run_labels(RUN, "app")},
+    }
+    town.api.put(role)
+    wide = replace(standing, noted=replace(standing.noted, wide=True))
+    provider = KubeProvider(town.kube, wide.noted.bounds)
+    town.api.granted = []
+    needed = {need.permission for need in lacking(provider, wide=True)}
+    takes = Permission("delete", "rbac.authorization.k8s.io", "clusterroles")
+    town.api.granted = roles("run", needed - {takes})
+
+    (told,) = wide.take_down()
+
+    assert told.startswith("this login may not delete clusterroles.rbac.authorization.k8s.io in all namespaces")
+    assert town.api.object("Deployment", "carts", NAMESPACE) is not None
+    town.api.granted = roles("run", needed)
+    assert wide.take_down() == []
+    assert town.api.object("ClusterRole", "r1") is None
+
+
+def test_a_fault_is_ended_though_nothing_may_be_removed(town: Town, standing: ClusterStanding):
+    """That is what cannot wait; the app stays, and the right that lacks is told."""
+    town.injector().inject(town.request("service_outage", duration_s=600.0))
+    every = {Permission(verb, *what, namespace=NAMESPACE) for verb in VERBS for what in WHAT}
+    place = Permission("get", "", "namespaces", namespace=NAMESPACE, name=NAMESPACE)
+    town.api.granted = roles("run", {place, *every} - {Permission("delete", "", "services", namespace=NAMESPACE)})
+
+    (told,) = standing.take_down()
+
+    assert told.startswith("this login may not delete services in shop (what a run has made is there); nothing was removed\n")
+    assert town.injector().open_faults() == ()
+    found = town.api.object("Deployment", "carts", NAMESPACE)
+    assert found is not None
+    assert found["spec"]["replicas"] == 1
+
+
+def test_a_fault_that_may_not_be_ended_is_told_as_one(town: Town, standing: ClusterStanding):
+    """A right lacks for that as well: the server's words alone do not say that a fault is meant."""
+    town.injector().inject(town.request("service_outage", duration_s=600.0))
+    town.api.granted = []
+
+    told = standing.take_down()
+
+    assert told[0].startswith(("a fault may still be active: ", "THE FAULT MAY STILL BE ACTIVE: "))
+    assert told[1].startswith("this login may not ")
+    assert [entry.id for entry in town.injector().open_faults()] == ["t001"]

@@ -18,7 +18,6 @@ from tasks.cluster.provider import Leftover
 from tasks.load.config import LoadConfig
 from tasks.recordings import recorder
 from tasks.recordings.config import RecordingEntry
-from tasks.recordings.kube import place
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.recorder import Recorder
 from tasks.recordings.settings import RecordingSettings
@@ -105,4 +104,4 @@ def test_a_start_that_cannot_be_undone_says_that_something_is_left(monkeypatch):
 
     monkeypatch.setattr(KubeProvider, "down", down)
     with pytest.raises(LeftBehindError, match="may still be there: the login is not valid any more"):
-        place._removed(KubeProvider(None, None))
+        KubeProvider(None, None).undo()
