@@ -35,6 +35,7 @@ from tasks.kube.rights import role_text
 from tasks.load.history import read_history
 from tasks.recordings.evidence import Scene, callers_of
 from tasks.recordings.judging import grace_of, judged_one
+from tasks.telemetry.causes import API_SERVER
 from tasks.telemetry.kube.journal import read_journal
 from tasks.telemetry.samples import Samples, read_samples, read_series
 from tasks.telemetry.series import Series
@@ -286,19 +287,25 @@ def test_a_recording_that_suffered_is_kept_and_called_incomplete(recorded: Recor
     attempt.survived(f"{len(recorded.gaps)} gaps named, 0 objects left")
 
 
+UNHEARD = {"silent": {"timeout", "silent"}, "killed": {"refused", "cut"}}
+"""Words for why nobody was asked, which depend on how far a request had come."""
+
+
 @pytest.mark.parametrize("how", ["silent", "killed"])
 def test_an_api_server_that_is_away_is_one_gap_and_nothing_is_invented(recorded: Recorded, ledger: Ledger, how: str) -> None:
     """Nobody could look: not one sample of a pod or of the cluster's state is from that time, and both edges are right to two scrapes."""
     attempt = ledger.begin(row=17, fault=f"an API server that is {how} for {AWAY_S:g} s in a recording", where="cluster")
     span = recorded.spans[f"{how} API server"]
-    holes = [Interval(from_iso(one["start"]), from_iso(one["end"])) for one in recorded.gaps if one["target"] is None]
-    (hole,) = [one for one in holes if one.overlaps(span)]
+    holes = [(Interval(from_iso(one["start"]), from_iso(one["end"])), one["cause"]) for one in recorded.gaps if one["target"] is None]
+    ((hole, cause),) = [(one, why) for one, why in holes if one.overlaps(span)]
     looks = recorded.times_s(lambda one: one.role != "container")  # a kubelet's own rows keep the time at which it looked
 
     assert -2 * STEP_S <= hole.start_s - span.start_s <= STEP_S
     assert AWAY_S - STEP_S <= hole.end_s - span.start_s <= span.length_s + 2 * STEP_S  # it answers a while before it calls itself ready
     assert [at for at in looks if span.start_s < at < span.start_s + AWAY_S - STEP_S] == []
     assert [kind for kind, _ in itertools.groupby(events(recorded, span))] == ["api_down", "api_up"]
+    assert cause is not None
+    assert (cause["who"], cause["word"] in UNHEARD[how]) == (API_SERVER, True), cause
     attempt.survived(f"gap {hole.length_s:.1f} s for {span.length_s:.1f} s, 0 samples invented")
 
 

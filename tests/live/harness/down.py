@@ -13,11 +13,13 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.live.harness.inventory import (
     DEEP,
     POD_CGROUP,
+    SET_BY_THE_KUBELET,
     Inventory,
     added,
     cgroups,
@@ -28,50 +30,46 @@ from tests.live.harness.inventory import (
     take,
 )
 from tests.live.harness.layout import Layout
+from tests.live.harness.others import counted, others
 from tests.live.harness.processes import kill, marked, pids, remembered
 from tests.live.harness.waits import holds
 
 FIRST = ("kubelet", "containerd", "controllers", "scheduler", "proxy", "apiserver")
 """What would start a container again, or wait for one."""
-SET_BY_THE_KUBELET = (
-    "vm/overcommit_memory",
-    "vm/panic_on_oom",
-    "kernel/panic",
-    "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys",
-    "kernel/keys/root_maxbytes",
-)
 
 
 def down(layout: Layout) -> tuple[str, ...]:
-    """Take the cluster of *layout* down; what is left over of it, one text each. Where nothing is up, nothing is done."""
-    before = read_inventory(layout.inventory)
-    _end_processes(layout, before)
+    """
+    Take the cluster of *layout* down; what is left over of it, one text each. Where nothing is up, nothing is done.
+
+    While another cluster is up, the node is that one's: only what lies in our own folder, or carries our mark, is ended and removed.
+    """
+    before, up = read_inventory(layout.inventory), others(layout)
+    _end_processes(layout, None if up else before)
     if before is None:
         _remove_unbegun(layout)
         return ()
-    busy = _unmount(layout, before)
-    _remove_cgroups(before)
-    for name in SET_BY_THE_KUBELET:
-        if name in before.sysctls:
-            set_sysctl(name, before.sysctls[name])
+    tops = (str(layout.state), *(() if up else DEEP))
+    busy = _unmount(layout, before, tops)
+    if not up:
+        _restore(before)
     if not busy:
-        _remove_folders(layout, before)
-    left = leftovers(layout, before)
+        _remove_folders(layout, before, tops)
+    left = leftovers(layout, before, up)
     if not left:
         shutil.rmtree(layout.state)
     return left
 
 
-def leftovers(layout: Layout, before: Inventory) -> tuple[str, ...]:
-    """What is here and was not *before*, apart from the state folder itself."""
+def leftovers(layout: Layout, before: Inventory, up: Collection[Path]) -> tuple[str, ...]:
+    """What is here and was not *before*, apart from the state folder itself and from what is of the clusters that are *up*."""
     processes = [f"process {process.pid} {_command_of(process.pid)}" for process in marked(layout)]
-    processes += [f"process {pid} {_command_of(pid)} in a pod" for pid in pod_processes()]
+    processes += [f"process {pid} {_command_of(pid)} in a pod" for pid in ([] if up else pod_processes())]
     processes += [
         f"process {pid} {_command_of(pid)} in the cluster's network, which is not ours to end" for pid in processes_inside(layout)
     ]
     files = [f"path {path}" for path in layout.state.iterdir() if path != layout.inventory] if layout.state.is_dir() else []
-    rest = [one for one in added(before, take()) if one != f"path {layout.state}"]
+    rest = [one for one in counted(added(before, take()), up) if one != f"path {layout.state}"]
     return (*processes, *files, *rest)
 
 
@@ -120,34 +118,42 @@ def _no_pod_process() -> bool:
     return not found
 
 
-def _unmount(layout: Layout, before: Inventory) -> bool:
+def _unmount(layout: Layout, before: Inventory, tops: Collection[str]) -> bool:
     """
-    Unmount what is in our folders, the last one first; whether anything stays.
+    Unmount what is in our folders, which *tops* are, the last one first; whether anything stays.
 
     The namespace stays while somebody else's process is in it. Where anything stays, no file may be removed: it could be
     one of another folder that is mounted there.
     """
     guests = bool(processes_inside(layout))
-    for point in reversed(_our_mounts(layout, before)):
+    for point in reversed(_our_mounts(before, tops)):
         if not (guests and point == str(layout.netns)):
             for option in ([], ["--lazy"]):
                 if subprocess.run(["umount", *option, point], capture_output=True, check=False).returncode == 0:
                     break
-    return bool(_our_mounts(layout, before))
+    return bool(_our_mounts(before, tops))
 
 
-def _our_mounts(layout: Layout, before: Inventory) -> list[str]:
-    return [point for point in mount_points() if _is_ours(layout, point) and point not in before.mounts]
+def _our_mounts(before: Inventory, tops: Collection[str]) -> list[str]:
+    return [point for point in mount_points() if _is_in(tops, point) and point not in before.mounts]
 
 
-def _is_ours(layout: Layout, path: str) -> bool:
-    return any(path == top or path.startswith(f"{top}/") for top in (str(layout.state), *DEEP))
+def _is_in(tops: Collection[str], path: str) -> bool:
+    return any(path == top or path.startswith(f"{top}/") for top in tops)
 
 
 def _remove_unbegun(layout: Layout) -> None:
     """The folder of an ``up`` that was killed before it had written what there was: nothing else can be in it."""
     if layout.state.is_dir() and all(path.name.startswith(f".{layout.inventory.name}.") for path in layout.state.iterdir()):
         shutil.rmtree(layout.state)
+
+
+def _restore(before: Inventory) -> None:
+    """What a node changes of the whole machine, as it was."""
+    _remove_cgroups(before)
+    for name in SET_BY_THE_KUBELET:
+        if name in before.sysctls:
+            set_sysctl(name, before.sysctls[name])
 
 
 def _remove_cgroups(before: Inventory) -> None:
@@ -164,13 +170,13 @@ def _remove_cgroups(before: Inventory) -> None:
     holds(gone, 10.0)
 
 
-def _remove_folders(layout: Layout, before: Inventory) -> None:
-    """Everything of ours: the state folder but for the inventory, and what is new in folders of a node."""
+def _remove_folders(layout: Layout, before: Inventory, tops: Collection[str]) -> None:
+    """Everything of ours: the state folder but for the inventory, and what is new in *tops*, the folders of a node."""
     for path in layout.state.iterdir():
         if path != layout.inventory:
             _remove(path)
     for text in sorted(set(take().paths) - set(before.paths)):
-        if _is_ours(layout, text) and text != str(layout.state):
+        if _is_in(tops, text) and text != str(layout.state):
             _remove(Path(text))
 
 

@@ -23,6 +23,14 @@ PARENTS = ("/etc", "/etc/cni", "/mnt", "/opt", "/opt/cni", "/run", "/run/lock", 
 """Folders in which a program may make another by a name of its own; only their direct entries are noted."""
 DEEP = ("/run/containerd", "/run/runc", "/var/lib/cni", "/var/lib/containerd", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods")
 """Folders that are a node's own: everything in them is noted."""
+SET_BY_THE_KUBELET = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
 COUNTING = ("kernel/ns_last_pid", "kernel/tainted", "kernel/perf_event_max_sample_rate")
 SYSTEMD = (".slice", ".scope", ".service", ".mount", ".socket")
 POD_CGROUP = "kubepods"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +92,11 @@ def marked(layout: Layout) -> list[ProcessId]:
         if process is not None and wanted in _environment_of(pid) and process.alive():
             found.append(process)
     return found
+
+
+def environments() -> Iterator[list[bytes]]:
+    """What each process of this machine was given, as ``NAME=VALUE``."""
+    return map(_environment_of, pids())
 
 
 def _environment_of(pid: int) -> list[bytes]:
