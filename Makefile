@@ -42,7 +42,7 @@ cluster: $(STAMP)  ## programs and images of a real Kubernetes for the tests, ma
 	$(BIN)/python -m tests.live.build
 
 live: $(STAMP)  ## on a real Kubernetes, brought up and taken down without a trace (needs root and `make cluster`); or on TIDEGAUGE_LIVE_CONTEXT
-	$(BIN)/python -m pytest tests/live -q
+	$(BIN)/python -m pytest tests/live -q --durations 15
 
 bench: $(STAMP)  ## speed and memory, as ratios where a peer exists (ONLY=prefix)
 	$(BIN)/python -m compileall -q flows tasks tidegauge
