@@ -17,7 +17,10 @@ VOLATILE = ("resourceVersion", "generation", "managedFields")
 ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
 ABSENT = object()
 LONGEST = 120
-_HELD = re.compile(r"(^|\.)(env|args|command)(\[|$)|[cC]ontainers(\[\d+\])?$|(^|\.)template(\.spec)?$|^spec$|last-applied-configuration$")
+_HELD = re.compile(
+    r"(^|\.)(env|args|command)(\[|$)|[cC]ontainers(\[\d+\])?$|(^|\.)template(\.spec)?$|^spec$|last-applied-configuration$|annotations$"
+    r"|[pP]robe$|(^|\.)lifecycle(\.\w+)?$|\.(exec|httpGet)$|httpHeaders"
+)
 """Paths of what may hold a password: these texts go into messages, and into the journal of a recording."""
 
 

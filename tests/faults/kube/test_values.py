@@ -116,6 +116,29 @@ def test_what_may_be_secret_is_named_and_not_shown():
     assert [text for text in told if "s3cr3t" in text] == []
 
 
+@pytest.mark.parametrize("how", [{"exec": {"command": ["s3cr3t"]}}, {"httpGet": {"httpHeaders": [{"name": "X", "value": "s3cr3t"}]}}])
+def test_a_secret_in_a_probe_or_a_hook_is_not_shown_either(how: dict[str, Any]):
+    """Whichever part of it came or changed; and an annotation holds the whole object as it was applied."""
+
+    def workload(**container: Any) -> dict[str, Any]:
+        return {"metadata": {}, "spec": {"template": {"spec": {"containers": [{"name": "web", **container}]}}}}
+
+    (action,) = how
+    applied = {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "s3cr3t"}}, "spec": workload()["spec"]}
+    pairs = [
+        (workload(), workload(livenessProbe=how)),
+        (workload(livenessProbe={"periodSeconds": 1}), workload(livenessProbe={"periodSeconds": 1, **how})),
+        (workload(livenessProbe=how), workload(livenessProbe={action: {"port": 1}})),
+        (workload(lifecycle={}), workload(lifecycle={"preStop": how})),
+        (workload(), workload(lifecycle={"preStop": how})),
+        (workload(), applied),
+    ]
+    told = [text for pair in pairs for text in (*differences(*pair), *differences(*reversed(pair)))]
+
+    assert len(told) >= 2 * len(pairs)
+    assert [text for text in told if "s3cr3t" in text] == []
+
+
 def test_a_difference_tells_a_number_from_a_truth():
     """1 and true are not the same, 0 and absent neither."""
     before = {"metadata": {}, "spec": {"a": 1, "b": 0}}
