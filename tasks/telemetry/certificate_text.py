@@ -44,10 +44,14 @@ def _rounds(rounds: Mapping[str, Any]) -> list[str]:
     took = f"{rounds['usual_s']:g} s (median), {rounds['longest_s']:g} s at most, over {rounds['connections']} connections"
     found = [f"a round of {rounds['targets']:,} targets took {took}; its samples have the time at which it began"]
     if late:
-        found.append(
-            f"warning: a round takes {rounds['needed_s']:.1f} s, longer than the interval of {rounds['interval_s']:g} s ({late:,} of "
-            f"{rounds['rounds']:,} rounds, {left_out:,} scrapes left out): raise interval_s or use a Prometheus"
+        longer, needed_s = f"longer than the interval of {rounds['interval_s']:g} s", rounds["needed_s"]
+        what, do = (
+            (f"a round takes {needed_s:.1f} s, {longer}", "raise interval_s")
+            if needed_s
+            else (f"rounds were {longer} since silent targets took the time", "lower timeout_s, raise interval_s")
         )
+        counted = f"{late:,} of {rounds['rounds']:,} rounds, {left_out:,} scrapes left out"
+        found.append(f"warning: {what} ({counted}): {do} or use a Prometheus")
     return found
 
 

@@ -19,7 +19,8 @@ SHARE = 0.45
 """An outage explains a hole of which it is about half or more: between the last look and the first failed one lies an interval."""
 BEGIN = {"api_down": API_SERVER, "server_down": PROMETHEUS, "rounds_late": COLLECTOR, "target_unheard": API_SERVER}
 """Events that begin an outage, and whose it is."""
-END = {"api_up": "api_down", "server_up": "server_down", "rounds_kept": "rounds_late", "target_heard": "target_unheard"}
+END = {"api_up": "api_down", "server_up": "server_down", "rounds_kept": "rounds_late"}
+END |= {"target_heard": "target_unheard", "target_gone": "target_unheard"}
 """Events that end one, and with which it began."""
 
 

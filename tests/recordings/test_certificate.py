@@ -88,3 +88,12 @@ def test_rounds_are_told_with_the_certificate(folder):
         "raise interval_s or use a Prometheus"
     ) in warned
     assert not any("round" in line for line in sentences(told(folder, {"kubelet": {}}).to_json()))
+
+
+def test_where_silent_targets_took_the_time_no_length_is_told(folder):
+    """Of the few who answered nothing follows for all the others."""
+    late = {**ROUNDS, "late": 3, "left_out": 12_000, "needed_s": None}
+    assert (
+        "warning: rounds were longer than the interval of 5 s since silent targets took the time (3 of 9 rounds, 12,000 scrapes left out): "
+        "lower timeout_s, raise interval_s or use a Prometheus"
+    ) in sentences(told(folder, {"kubelet": {"rounds": late}}).to_json())

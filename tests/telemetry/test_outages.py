@@ -97,6 +97,15 @@ def test_one_target_explains_no_others():
     assert [one and one.word for one in found] == ["403", None, None]
 
 
+def test_a_target_that_is_gone_explains_nothing_that_comes_later():
+    """It was scaled away while it could not be asked; what is wrong with the others of its service hours later is something else."""
+    event = {**DOWN, "kind": "target_unheard", "target": "front/1", "service": "front", "word": "429"}
+    gone = {**UP, "kind": "target_gone", "target": "front/1"}
+    holes = gap(5, 30, "front"), gap(5000, 5030, "front")
+    assert [one and one.word for one in causes([STARTED, event, gone], *holes)] == ["429", None]
+    assert [one and one.word for one in causes([STARTED, event], *holes)] == ["429", "429"], "while it is there it may still be so"
+
+
 def test_whom_a_late_round_left_out() -> None:
     """It is the collector that had no time."""
     late = {"time_s": T0 + 15, "since_s": T0 + 10, "kind": "rounds_late", "word": "late", "error": "a round takes 9 s"}

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from tasks.base.clock import Clock
 from tasks.cluster.kube.differences import applied_by_us
-from tasks.cluster.kube.kinds import COPIED, OTHERS, OURS, Kind
+from tasks.cluster.kube.kinds import COPIED, NAMESPACE, OTHERS, OURS, Kind
 from tasks.cluster.kube.manifests import Manifest
 from tasks.kube.client import Kube
-from tasks.kube.errors import NotFound
+from tasks.kube.errors import Forbidden, NotFound
 from tasks.kube.labels import run_selector
+from tasks.kube.refs import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,11 @@ def is_known(kube: Kube, kind: Kind, namespace: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def is_gone(kube: Kube, namespace: str) -> bool:
+    """Whether *namespace* is seen not to be there, and nothing in it; where the login may not look at it, that is not known: False."""
+    try:
+        return kube.find(ObjectRef("v1", NAMESPACE, None, namespace)) is None
+    except Forbidden:
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tasks.cluster.kube.inside import Inside, is_known
+from tasks.cluster.kube.inside import Inside, is_gone, is_known
 from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, NAMESPACE, Kind
 from tasks.cluster.kube.lease import Record
 from tasks.cluster.kube.manifests import Manifest, leaving, made_by, owner_of
@@ -24,10 +24,12 @@ def lacking(inside: Inside) -> tuple[Need, ...]:
     """
     The rights that removing the run takes and the login does not have; kinds that it may not look at count as there.
 
+    Those inside of a namespace often go with it: where it is seen to be gone none is needed.
+
     Raises:
         KubeError: The API server does not answer any more.
     """
-    return tuple(need for name in inside.namespaces for need in _of_namespace(inside, name))
+    return tuple(need for name in inside.namespaces if not is_gone(inside.kube, name) for need in _of_namespace(inside, name))
 
 
 def denied(kube: Kube, need: Need, there: Sequence[Manifest] = ()) -> bool:

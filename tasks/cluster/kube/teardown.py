@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from tasks.cluster.kube.inside import Inside, listed
+from tasks.cluster.kube.inside import Inside, is_gone, listed
 from tasks.cluster.kube.kinds import LEASE, LEASE_NAME, MADE, NAMESPACE, OURS, WORKLOAD, kind_of, rank_of
 from tasks.cluster.kube.leftovers import leftover, what_keeps
 from tasks.cluster.kube.manifests import Manifest, labels_of, leaving, made_by, owner_of
@@ -33,6 +34,7 @@ def take_down(inside: Inside, patience_s: float, say: Callable[[str], None]) -> 
     Raises:
         KubeError: The API server does not answer any more.
     """
+    everywhere, inside = inside, replace(inside, namespaces=tuple(name for name in inside.namespaces if not is_gone(inside.kube, name)))
     there = tuple(inside.objects())
     volumes = volumes_of(there)
     refused: Refused = {}
@@ -49,7 +51,7 @@ def take_down(inside: Inside, patience_s: float, say: Callable[[str], None]) -> 
     found = [leftover(one, refused.get(ObjectRef.of(one))) for one in sorted(there, key=lambda one: str(ObjectRef.of(one)))]
     for name in inside.namespaces:
         found += _namespace_down(inside, name, patience_s, empty=not there)
-    return (*found, *volumes_left(inside, volumes, patience_s))
+    return (*found, *volumes_left(everywhere, volumes, patience_s))
 
 
 def _removal_rank(one: Manifest) -> int:

@@ -12,6 +12,7 @@ from tasks.base.clock import Clock, SystemClock
 from tasks.base.errors import FaultActiveError, PreflightError, TidegaugeError
 from tasks.cluster.config import CommandCluster
 from tasks.cluster.kube.holding import forget as forget_lease
+from tasks.cluster.kube.inside import is_gone
 from tasks.cluster.kube.lacking import lacks, subject_of
 from tasks.cluster.kube.provider import KubeProvider
 from tasks.faults.kube.injector import ClusterInjector, gone_all, revert_all
@@ -74,7 +75,8 @@ class ClusterStanding:
                 told = lacks(needed, subject_of(kube))
                 return [*unreverted, f"{told.text}; nothing was removed\n{told.fix}\n{told.more.rstrip()}"]
             left = [f"{one.name} ({one.identity}): {one.why}" for one in removed(provider, wide=self.noted.wide)]
-            forget_lease(kube, self.noted.namespaces[0], self.noted.label)
+            if not is_gone(kube, self.noted.namespaces[0]):  # the Lease went with it
+                forget_lease(kube, self.noted.namespaces[0], self.noted.label)
             return [*self._unreverted(kube), *left] if unreverted else left
         except TidegaugeError as error:
             return [_told(error)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any
 
@@ -26,11 +26,12 @@ from tasks.telemetry.kube.places import API, STATE, Places, service_of
 from tasks.telemetry.kube.plan import KubeletPlan
 from tasks.telemetry.kube.pods import PodView
 from tasks.telemetry.kube.refusals import NotLetIn, Trouble
-from tasks.telemetry.kube.rounds import Round, RoundCounts, Rounds
+from tasks.telemetry.kube.rounds import Round, RoundCounts, Rounds, late_text
 from tasks.telemetry.kube.workloads import KINDS
 from tasks.telemetry.kube.world import World, observed_event, observed_pod, observed_workload, resumed
 from tasks.telemetry.rounds import Collecting, served
 from tasks.telemetry.scrape import Scrape, TargetScraper, Tick
+from tasks.telemetry.series import Role
 
 SETTLE_S = 0.05
 """Changes come in bursts; who sits where is decided after one."""
@@ -57,7 +58,8 @@ class KubeletProcess(Collecting):
         self._rounds = Rounds(clock, plan.timeout_s, plan.interval_s)
         self._kept: int | None = None
         """Rounds in succession that were over in time since one was not; None: all were."""
-        self._unheard: set[str] = set()
+        self._unheard: dict[str, Role] = {}
+        """By name of the target."""
         self._settling: asyncio.TimerHandle | None = None
         self._unknown = 0
         self._scraped_nodes = False
@@ -130,6 +132,7 @@ class KubeletProcess(Collecting):
             self.take(scrape)
         if answered:
             self._tell_round(tick, made)
+            self._tell_gone(tick, {one.target.name for one in scrapers})
             self._tell_state(tick, holders)
         else:
             self._unknown += 1
@@ -167,8 +170,7 @@ class KubeletProcess(Collecting):
         if made.targets:
             self.rounds.add(made)
         if made.left_out and self._kept is None:
-            error = f"a round of {made.targets} targets takes {made.needed_s:.1f} s, longer than the interval of {self.plan.interval_s:g} s"
-            self.event("rounds_late", since_s=at_s, word="late", error=error)
+            self.event("rounds_late", since_s=at_s, word="late", error=late_text(made, self.plan.interval_s))
         if made.left_out:
             self._kept = 0
         elif self._kept is not None:
@@ -178,11 +180,18 @@ class KubeletProcess(Collecting):
                 self.event("rounds_kept", since_s=at_s)
         for name, (scraper, one) in made.asked.items():
             if isinstance(one, Trouble) and name not in self._unheard:
-                self._unheard.add(name)
+                self._unheard[name] = scraper.target.role
                 self.event("target_unheard", since_s=at_s, target=name, service=service_of(scraper.target), word=one.word, error=str(one))
             elif isinstance(one, Scrape) and name in self._unheard:
-                self._unheard.remove(name)
+                del self._unheard[name]
                 self.event("target_heard", since_s=at_s, target=name)
+
+    def _tell_gone(self, tick: Tick, there: Set[str]) -> None:
+        """Whoever is not to be asked any more explains no later gap; nodes are not *there* at most ticks, and not gone."""
+        nodes = tick.number % self.plan.kubelet_ticks == 0
+        for name in [name for name, role in self._unheard.items() if name not in there and (nodes or role != "node")]:
+            del self._unheard[name]
+            self.event("target_gone", since_s=tick.wall_ms / 1000, target=name)
 
     def _tell_state(self, tick: Tick, holders: dict[tuple[str, int], PodView]) -> None:
         """How pods and workloads are, if that is known; and ``up 0`` of those who are not there to be asked."""

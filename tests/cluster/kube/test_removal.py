@@ -17,6 +17,7 @@ from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
 from tasks.kube.errors import Forbidden
 from tasks.kube.permission import Permission
+from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import roles
 from tests.cluster.kube.parts import OTHER, RUN, QuickClock, config_map, deployment, service
 from tests.kube.fake_api import FakeApi
@@ -149,3 +150,26 @@ def test_a_second_namespace_that_the_run_has_made_is_looked_at_for_others_too(ap
     assert Permission("get", "coordination.k8s.io", "leases", namespace="new", name="tidegauge") in have
     assert provider.down() == ()
     assert api.object("Namespace", "new") is None
+
+
+def test_only_the_namespace_that_is_gone_is_left_out(api, clock, tmp_path):
+    """The other one is removed as always; a Lease of it, which lay in the first one, is not looked for there."""
+
+    def login() -> Kube:
+        return Kube.connect(KubeAccess(str(api.kubeconfig(tmp_path / "kubeconfig"))), clock=clock)
+
+    provider = KubeProvider(login(), Bounds(RUN, ("new", "shop")), patience_s=1.0, clock=clock)
+    for change in provider.plan([deployment("carts"), {**config_map("c"), "metadata": {"name": "c", "namespace": "shop"}}]):
+        provider.apply(change)
+    provider.kube.delete(ObjectRef("v1", "Namespace", None, "new"))
+    provider = replace(provider, kube=login())
+    look = Permission("get", "", "namespaces", name="new")
+    api.granted = roles("viewer", {look})
+    needed = asked(provider)
+
+    assert {one.namespace for one in needed} == {"shop"}
+    assert not any(one.resource == "leases" and one.verb == "get" for one in needed)
+    api.granted = roles("run", {look, *needed})
+    assert asked(provider) == set()
+    assert provider.down() == ()
+    assert api.object("ConfigMap", "c", "shop") is None

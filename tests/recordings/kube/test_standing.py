@@ -19,6 +19,7 @@ from tasks.cluster.kube.provider import KubeProvider
 from tasks.faults.journal import Journal
 from tasks.kube.labels import run_labels
 from tasks.kube.permission import Permission
+from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import roles
 from tasks.recordings.kube.noted import Noted
 from tasks.recordings.kube.standing import ClusterStanding
@@ -210,3 +211,16 @@ def test_a_fault_that_may_not_be_ended_is_told_as_one(town: Town, standing: Clus
     assert told[0].startswith(("a fault may still be active: ", "THE FAULT MAY STILL BE ACTIVE: "))
     assert told[1].startswith("this login may not ")
     assert [entry.id for entry in town.injector().open_faults()] == ["t001"]
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["seen", "unseen"])
+def test_with_a_namespace_that_is_seen_to_be_gone_all_of_it_is(town: Town, standing: ClusterStanding, looks: bool):
+    """An administrator removed it, and the login's Role went with it: there is nothing left to ask for. Unseen, it may be there."""
+    assert town.kube.delete(ObjectRef("v1", "Namespace", None, NAMESPACE))
+    assert town.api.object("Deployment", "carts", NAMESPACE) is None
+    look = Permission("get", "", "namespaces", name=NAMESPACE)
+    town.api.granted = roles("viewer", {look} if looks else ())
+
+    told = standing.take_down()
+
+    assert told == [] if looks else told[0].startswith("this login may not get namespaces shop in shop")

@@ -132,6 +132,7 @@ def scraped(shop: Shop, pod: str, times: int) -> Callable[[Any], bool]:
     return reached
 
 
+UNHEARD = ("target_unheard", "target_heard", "target_gone")
 LATE = "no complete reply within"
 """What a pod is told to have done when this machine is busy with something else."""
 
@@ -324,6 +325,46 @@ def test_one_page_that_the_api_server_will_not_ask_for_is_a_gap_of_that_target(s
     whole = [one for one in explained(tape.certificate().gaps, known) if one.target == "front" and one.missing >= 3]
     assert [(one.cause.word, one.cause.said) for one in whole] == [("500", "the API server answers 500: no tunnel")] or tape.disturbed
     assert [one["target"] for one in happened(out) if one["kind"] == "target_unheard"] == ["front/1"] or tape.disturbed
+
+
+def test_a_page_that_could_not_be_asked_explains_nothing_once_its_replica_is_gone(shop, out):
+    """It is scaled in while the API server has too much to do for its page: that ends there."""
+    shop.workload(wanted=2)
+    shop.pod(PODS[1])
+    recorded(
+        shop.plan(out, containers="none"),
+        (nothing, scraped(shop, PODS[1], 2)),
+        (lambda: shop.api.fail_next(429, times=10_000, path=PODS[1]), lambda _: "target_unheard" in kinds(out, "front/1")),
+        (lambda: (shop.workload(wanted=1), shop.remove(PODS[1])), lambda _: "target_gone" in kinds(out, "front/1")),
+        (nothing, scraped(shop, PODS[0], 2)),
+    )
+
+    assert kinds(out, "front/1")[:2] == ["target_unheard", "target_gone"]
+    known = [one for one in outages(happened(out), scraping=True) if one.target == "front"]
+    assert known
+    assert all(one.end_s < time.time() for one in known), "none of them goes on"
+
+
+def test_a_node_is_not_gone_at_the_ticks_between(shop, out):
+    """It is asked at every third tick only; that it could not be asked goes on until it is."""
+    page = "/api/v1/nodes/node1/proxy/metrics/resource"
+    recorded(
+        shop.plan(out, kubelet_interval_s=0.45),
+        (nothing, scraped(shop, PODS[0], 4)),
+        (
+            lambda: shop.api.fail_next(500, times=10_000, path=page, message="no tunnel"),
+            lambda _: "target_unheard" in kinds(out, "node1/resource"),
+        ),
+        (nothing, scraped(shop, PODS[0], 7)),
+        (shop.api.plan.clear, lambda _: "target_heard" in kinds(out, "node1/resource")),
+    )
+
+    assert kinds(out, "node1/resource") == ["target_unheard", "target_heard"]
+
+
+def kinds(out: Path, target: str) -> list[str]:
+    """What happened about whether *target* can be asked."""
+    return [one["kind"] for one in happened(out) if one.get("target") == target and one["kind"] in UNHEARD]
 
 
 def test_a_round_that_is_longer_than_the_interval_is_told(shop, out, monkeypatch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -14,7 +16,7 @@ from tasks.telemetry.exposition import Exposed
 from tasks.telemetry.kube import rounds
 from tasks.telemetry.kube.api import CONNECTIONS
 from tasks.telemetry.kube.refusals import Trouble
-from tasks.telemetry.kube.rounds import Round, RoundCounts, Rounds, connections, turned
+from tasks.telemetry.kube.rounds import SPARED_FILES, Round, RoundCounts, Rounds, bound, connections, late_text, turned
 from tasks.telemetry.scrape import Scrape, Tick
 from tasks.telemetry.targets import Target
 
@@ -49,12 +51,16 @@ def pages(count: int) -> list[Page]:
     return [Page(Target(f"front/{number}", "service", "")) for number in range(count)]
 
 
-def went(clock: HandClock, each_s: float, *counts: int, interval_s: float = 2.0) -> list[Round]:
-    """Rounds at their due times over one connection, in which each answer takes *each_s*."""
+def went(
+    clock: HandClock, each_s: float, *counts: int, interval_s: float = 2.0, silent: Collection[int] = (), timeout_s: float = 0.5
+) -> list[Round]:
+    """Rounds at their due times over one connection, in which each answer takes *each_s*; the *silent* take *timeout_s*."""
+    mute = {f"front/{number}" for number in silent}
 
     async def ask(scraper: Page, tick: Tick) -> Scrape | Trouble | None:
-        clock.sleep(each_s)
-        return Scrape(scraper.target, tick.wall_ms, each_s, Exposed(), None)
+        quiet = scraper.target.name in mute
+        clock.sleep(took_s := timeout_s if quiet else each_s)
+        return Scrape(scraper.target, tick.wall_ms, took_s, Exposed(), "no complete reply" if quiet else None, doubtful=quiet)
 
     async def run() -> list[Round]:
         made, one = [], Rounds(clock, interval_s, interval_s)
@@ -78,6 +84,40 @@ def test_connections_follow_from_targets_timeout_and_interval(targets, timeout_s
 
 
 @pytest.fixture
+def few_files() -> Iterator[int]:
+    """This process may open few, as where ``ulimit -n`` is low; how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        yield 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_more_connections_than_files_may_be_open(few_files):
+    """What is not a connection keeps its room; a round that gets longer by that says so."""
+    assert bound(CONNECTIONS) == few_files - SPARED_FILES
+    assert bound(10) == 10
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SPARED_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    assert bound(CONNECTIONS) == 1
+
+
+def test_a_round_keeps_to_the_files_that_may_be_open(few_files):
+    """Of 1,000 targets as many are asked at once, and all of them in turn."""
+    now, most = 0, 0
+
+    async def ask(scraper: Page, tick: Tick) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+
+    made = asyncio.run(Rounds(HandClock(), 4.0, 5.0).all(Tick(0, 100.0, 100_000), pages(1000), ask))
+    assert (made.connections, most, made.left_out) == (few_files - SPARED_FILES, few_files - SPARED_FILES, 0)
+
+
+@pytest.fixture
 def alone(monkeypatch):
     """One connection."""
     monkeypatch.setattr(rounds, "CONNECTIONS", 1)
@@ -96,6 +136,29 @@ def test_who_was_left_out_comes_first_the_next_time(alone):
     first, second = went(alone, 0.5, 8, 8)
     assert (first.left_out, first.needed_s, second.left_out) == (4, pytest.approx(4.0), 4)
     assert set(first.asked) | set(second.asked) == {f"front/{number}" for number in range(8)}
+
+
+def test_what_the_silent_took_is_not_expected_of_those_who_were_left_out(alone):
+    """One of 41 is silent for 0.5 s: all would have taken that and 40 answers of 0.05 s, and not a multiple of it."""
+    (made,) = went(alone, 0.05, 41, silent=[0])
+    assert made.left_out > 0
+    assert made.needed_s == pytest.approx(0.5 + 40 * 0.05)
+    assert late_text(made, 2.0) == "a round of 41 targets takes 2.5 s, longer than the interval of 2 s"
+
+
+@pytest.mark.parametrize("silent", [range(40), range(3)], ids=["nobody answers", "few answer"])
+def test_where_the_silent_took_the_time_nobody_knows_how_long_all_would_take(alone, silent):
+    """It is said instead of a number; in the counts, too, as long as no round has one."""
+    (made,) = went(alone, 0.05, 40, silent=silent)
+    counts = RoundCounts(2.0)
+    counts.add(made)
+
+    assert made.left_out > 0
+    assert made.needed_s is None
+    assert late_text(made, 2.0) == "a round of 40 targets is longer than the interval of 2 s: silent targets took the time"
+    assert (counts.to_json()["late"], counts.to_json()["needed_s"]) == (1, None)
+    counts.add(went(alone, 0.1, 40)[0])
+    assert counts.to_json()["needed_s"] == pytest.approx(4.0)
 
 
 def test_a_shorter_round_between_forgets_nobody(alone):
