@@ -4,7 +4,8 @@ What a fault did, from measured series alone: injected or not, impact or not, fi
 A series *leaves* its reference when it is further from it than 3 scales and further than its resolution, for at least two rows
 in succession. The reference is the median of the last 15 fault-free rows; the scale is the largest of IQR/1.349, a tenth of
 the standard deviation, 1 % of the absolute median, and the metric's resolution. Masked rows and NaN say nothing and are passed
-over. No detector's score is read here.
+over. What users wait has to be outside for half of the fault: with a dozen endpoints some p95 leaves its reference for two seconds
+in nearly any minute (docs/decisions/impact-lasts.md). No detector's score is read here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ REFERENCE_ROWS = 15
 FEWEST_REFERENCE_ROWS = 5
 SCALES = 3.0
 CALM_ROWS = 3
+BY_CHANCE = "users' indicators moved in a placebo"
+"""So a note of a placebo begins that would have been called a fault with impact."""
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -43,6 +46,8 @@ class Indicator:
     """Whether it is expected back after the fault."""
     resolution_ratio: float = 0.0
     """Smallest change that matters, as a share of the reference; the larger of the two counts."""
+    lasting: bool = False
+    """Whether it has to be outside for half of the fault, since single rows of it are so without one, too."""
 
     def known(self) -> Bools:
         """Rows that say something."""
@@ -124,6 +129,13 @@ def first_leave(series: Indicator, ref: Reference, window: Interval) -> float | 
     return float(series.time_s[rows[0]]) if len(rows) else None
 
 
+def lasts(series: Indicator, ref: Reference, fault: Interval) -> bool:
+    """Whether at least half of the known rows inside *fault* are outside, and at least two."""
+    inside = (series.time_s >= fault.start_s) & (series.time_s <= fault.end_s) & series.known()
+    away = int(np.count_nonzero(outside(series, ref) & inside))
+    return away >= WITNESS_ROWS and 2 * away >= int(np.count_nonzero(inside))
+
+
 def returned_to_normal(watched: Sequence[tuple[Indicator, Reference]], since_s: float, until_s: float = np.inf) -> float | None:
     """
     Wall time of the first row after *since_s* at which every series begins three known rows inside its band; None: not yet.
@@ -190,11 +202,15 @@ def judge(
     watched = [*known, *_with_references(evidence.callers, windows.requested, spans)]
     since = windows.reverted if windows.reverted is not None else windows.acknowledged
     back = returned_to_normal([(series, ref) for series, ref in watched if series.returns], since, until_s)
+    during = Interval(windows.acknowledged, max(windows.acknowledged, end_s))
+    fault = during if windows.reverted is None else Interval(during.start_s, max(during.start_s, min(windows.reverted, during.end_s)))
+    hit = _impact(evidence.users, windows.requested, spans, during, fault)
     if placebo:
-        return Verdict(None, first, back, witness, "the witness moved in a placebo" if leaves else "")
+        moved = ["the witness moved in a placebo"] if leaves else []
+        return Verdict(None, first, back, witness, "; ".join([*moved, *([f"{BY_CHANCE}: {hit[0]}"] if hit else [])]))
     if not leaves:
-        return Verdict(Outcome.NOT_INJECTED, None, back, usual, "its witness did not leave the reference")
-    hit = _impact(evidence.users, windows.requested, spans, Interval(windows.acknowledged, max(windows.acknowledged, end_s)))
+        felt = f", though users noticed: {hit[0]}" if hit else ""
+        return Verdict(Outcome.NOT_INJECTED, None, back, usual, f"its witness did not leave the reference{felt}")
     outcome = Outcome.IMPACT if hit else Outcome.INJECTED_NO_IMPACT
     return Verdict(outcome, first, back, witness, f"impact seen in {hit[0]}" if hit else "no user-side indicator left its reference")
 
@@ -204,6 +220,10 @@ def _with_references(series: Iterable[Indicator], before_s: float, excluded: Seq
     return [(one, ref) for one, ref in found if ref is not None]
 
 
-def _impact(users: Iterable[Indicator], before_s: float, excluded: Sequence[Interval], window: Interval) -> list[str]:
-    """Names of the users' indicators that left, in the order given."""
-    return [one.name for one, ref in _with_references(users, before_s, excluded) if first_leave(one, ref, window) is not None]
+def _impact(users: Iterable[Indicator], before_s: float, excluded: Sequence[Interval], window: Interval, fault: Interval) -> list[str]:
+    """Names of the users' indicators that left in *window*, or were outside for half of *fault* where that is asked, in their order."""
+    return [
+        one.name
+        for one, ref in _with_references(users, before_s, excluded)
+        if (lasts(one, ref, fault) if one.lasting else first_leave(one, ref, window) is not None)
+    ]

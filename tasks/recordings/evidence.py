@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from tasks.recordings.live import Window
 from tasks.telemetry.samples import Samples
 from tasks.telemetry.series import Series
 
-CALLER_METRICS = ("error_ratio", "latency_p95_s")
+LATENCY = "latency_p95_s"
+CALLER_METRICS = ("error_ratio", LATENCY)
 P95_WINDOW_S = 5
 ERROR_RESOLUTION = 0.01
 ACHIEVED_RESOLUTION = 0.1
@@ -54,6 +55,7 @@ class Scene:
             for metric in CALLER_METRICS
             if (one := self._column(f"{caller}/{metric}", "up")) is not None
         ]
+        callers = [replace(one, lasting=one.name.endswith(LATENCY)) for one in callers]
         return Evidence(witnesses, [*self._users(), *callers], callers)
 
     def _witnesses(self, witness: Witness, target: str) -> Iterator[Indicator]:
@@ -119,7 +121,8 @@ class Scene:
         ]
         quantiles = history.endpoint_quantile(0.95, window_s=P95_WINDOW_S)
         for column, endpoint in enumerate(history.endpoints):
-            found.append(self._by_second(f"load/{endpoint} p95", history, quantiles[:, column], *LATENCY_RESOLUTION, "up"))
+            one = self._by_second(f"load/{endpoint} p95", history, quantiles[:, column], *LATENCY_RESOLUTION, "up")
+            found.append(replace(one, lasting=True))
         return found
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Stage *evaluate*: thresholds from the calibration recording, alarms, and every figure of the tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tasks.evaluation.table import Evaluation, ScoredDetector
 from tasks.evaluation.table import evaluate as evaluate_all
 from tasks.evaluation.thresholds import Calibration, Threshold
 from tasks.evaluation.truth import Truth
+from tasks.faults.witness import BY_CHANCE
 from tasks.features import matrix as matrices
 from tasks.features.config import FeaturesConfig
 from tasks.stages.featurize import degraded_of, require_rows
@@ -224,8 +226,17 @@ def notes(bench: Bench, table: Evaluation, leaked: dict[str, Any] | None) -> lis
     lines += [line for name in bench.names("hold-out") if (line := pretended(bench, table, name)) is not None]
     if leaked is not None and leaked["auc"] is not None:
         lines.append(f"placebo rows against quiet rows: AUC {leaked['auc']:.2f} over {leaked['placebos']} placebos (chance .50)")
+    if (chance := by_chance([trial for name in bench.names("faults", "hold-out") for trial in bench.trials(name)])) is not None:
+        lines.append(chance)
     lines.append(f"profile {bench.features.profile}: windows of the detectors and of the ranking")
     return lines
+
+
+def by_chance(trials: Iterable[Trial]) -> str | None:
+    """How far *impact* can be trusted: how many placebos it would have been said of; None where none was, or there are none."""
+    notes = [trial.note for trial in trials if trial.placebo]
+    moved = sum(BY_CHANCE in note for note in notes)
+    return f"{moved} of {len(notes)} placebos would have counted as impact by the same rule" if moved else None
 
 
 def pretended(bench: Bench, table: Evaluation, name: str) -> str | None:
