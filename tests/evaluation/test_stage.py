@@ -9,7 +9,8 @@ import pytest
 
 from tasks.base.trials import Outcome, Trial, Windows
 from tasks.evaluation.laid import Laid
-from tasks.stages.evaluate import bounded, forgotten
+from tasks.faults.witness import BY_CHANCE
+from tasks.stages.evaluate import bounded, by_chance, forgotten
 
 
 def trial(**windows: float | None) -> Trial:
@@ -51,3 +52,14 @@ def test_a_fault_that_never_ended_reaches_to_the_end_of_its_recording():
 
     assert bounded(open_end, 300.0) == trial(back_to_normal=300.0)
     assert bounded(replace(open_end, outcome=Outcome.NOT_INJECTED), 300.0).windows.back_to_normal is None
+
+
+def test_placebos_that_would_have_been_an_impact_are_counted():
+    """One of two, whatever else is in its note; a fault's note counts for nothing, and nothing is said where none was."""
+    windows = Windows(requested=1.0, acknowledged=2.0, revert_requested=3.0, reverted=4.0)
+    calm = Trial("t1", "latency", "orders", 0.5, placebo=True, duration_s=2.0, windows=windows)
+    moved = replace(calm, id="t2", note=f"the witness moved in a placebo; {BY_CHANCE}: load/GET / p95")
+    fault = replace(moved, id="t3", placebo=False)
+
+    assert by_chance([calm, moved, fault]) == "1 of 2 placebos would have counted as impact by the same rule"
+    assert by_chance([calm, fault]) is None
