@@ -18,14 +18,12 @@ from tasks.cluster.command.provider import CommandProvider
 from tasks.cluster.config import CommandCluster, KubernetesSettings, LocalCluster
 from tasks.cluster.kube.checks import findings, reach
 from tasks.cluster.kube.finding import Finding
-from tasks.cluster.kube.kinds import NAMESPACE
+from tasks.cluster.kube.inside import is_gone
 from tasks.cluster.kube.lacking import lacks, subject_of
 from tasks.cluster.kube.needs import SETUP, opted_in
 from tasks.faults.kube.rights import by_mesh
 from tasks.kube.access import KubeAccess
 from tasks.kube.client import Kube
-from tasks.kube.errors import Forbidden
-from tasks.kube.refs import ObjectRef
 from tasks.kube.rights import missing
 from tasks.recordings.kube.rights import Parts, needs_of
 
@@ -129,20 +127,12 @@ def _require(
         return
     kube = Kube.connect(access, say=say)
     found = needs_of(parts(kube, cluster, manifests_in(kube, document, cluster, "start")))
-    to_make = _is_missing(kube, cluster.namespace)  # what is optional where it is there is not where it has to be made
+    to_make = is_gone(kube, cluster.namespace)  # what is optional where it is there is not where it has to be made
     needed = [need for need in found if not need.optional or (to_make and need.document == SETUP)]
     lacking = set(missing(kube, [need.permission for need in needed]))
     if lacking:
         told = lacks([need for need in needed if need.permission in lacking], subject_of(kube))
         raise PreflightError(f"{told.text}; nothing was written. What lacks:\n{told.more.rstrip()}", next_step=told.fix)
-
-
-def _is_missing(kube: Kube, namespace: str) -> bool:
-    """Whether it is seen not to be there."""
-    try:
-        return kube.find(ObjectRef("v1", NAMESPACE, None, namespace)) is None
-    except Forbidden:
-        return False
 
 
 def _looks(kube: Kube, document: Experiment, cluster: KubernetesSettings, *, trusted: bool) -> list[Check]:

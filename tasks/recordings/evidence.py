@@ -50,12 +50,11 @@ class Scene:
         proper = [found for one in known if one not in stand_ins for found in self._witnesses(one, trial.target)]
         witnesses = proper or [found for one in stand_ins for found in self._witnesses(one, trial.target)]
         callers = [
-            one
+            replace(one, lasting=metric == LATENCY)
             for caller in self.callers.get(trial.target, ())
             for metric in CALLER_METRICS
             if (one := self._column(f"{caller}/{metric}", "up")) is not None
         ]
-        callers = [replace(one, lasting=one.name.endswith(LATENCY)) for one in callers]
         return Evidence(witnesses, [*self._users(), *callers], callers)
 
     def _witnesses(self, witness: Witness, target: str) -> Iterator[Indicator]:

@@ -56,31 +56,27 @@ def test_a_witness_alone_is_no_impact_and_none_is_no_injection():
     assert "did not leave" in nothing.note
 
 
-def waiting(rows: int, **other: object):
-    """The verdict on a fault of eight rows in which users waited for *rows* of them, while the witness moved."""
-    user = replace(series(moved(42, 42 + rows, 0.5), name="load/GET / p95"), lasting=True)
-    arguments = {"excluded": (), "grace_s": 7.0, "placebo": False, **other}
-    return judge(Evidence([series(moved(42, 52, 0.5))], [user]), WINDOWS, **arguments)  # type: ignore[arg-type]
+def waiting(start: int, end: int, *, placebo: bool = False):
+    """The verdict on a fault of the rows 41 to 48 whose witness moved, and in which users waited from row *start* to before *end*."""
+    user = replace(series(moved(start, end, 0.5), name="load/GET / p95"), lasting=True)
+    return judge(Evidence([series(moved(42, 52, 0.5))], [user]), WINDOWS, excluded=(), grace_s=7.0, placebo=placebo)
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(3, Outcome.INJECTED_NO_IMPACT), (4, Outcome.IMPACT), (8, Outcome.IMPACT)])
 def test_users_have_to_wait_for_half_of_the_fault(rows: int, expected: Outcome):
     """A p95 that is high for two seconds is so without a fault, too; what only begins after the revert is none either."""
-    assert waiting(rows).outcome is expected
+    assert waiting(42, 42 + rows).outcome is expected
 
 
 def test_latency_after_the_revert_is_no_impact():
     """However long: the fault was over."""
-    user = replace(series(moved(49, 60, 0.5), name="load/GET / p95"), lasting=True)
-    found = judge(Evidence([series(moved(42, 52, 0.5))], [user]), WINDOWS, excluded=(), grace_s=7.0, placebo=False)
-
-    assert found.outcome is Outcome.INJECTED_NO_IMPACT
+    assert waiting(49, 60).outcome is Outcome.INJECTED_NO_IMPACT
 
 
 def test_a_placebo_that_would_have_counted_says_so():
     """That is how often the rule itself is wrong."""
-    assert waiting(8, placebo=True).note == "the witness moved in a placebo; users' indicators moved in a placebo: load/GET / p95"
-    assert waiting(3, placebo=True).note == "the witness moved in a placebo"
+    assert waiting(42, 50, placebo=True).note == "the witness moved in a placebo; users' indicators moved in a placebo: load/GET / p95"
+    assert waiting(42, 45, placebo=True).note == "the witness moved in a placebo"
 
 
 def test_users_who_noticed_what_no_witness_showed_are_told():
